@@ -1,0 +1,47 @@
+"""The one place where the parts meet: create_app."""
+
+from flask import Flask, Response
+
+from vigilry_ingest.cli import register_commands
+from vigilry_ingest.config import Config
+from vigilry_ingest.db.session import make_engine
+from vigilry_ingest.endpoints import health, ingest_blueprint
+from vigilry_ingest.errors import register_errors
+from vigilry_ingest.keys.lookup import KeyLookup
+from vigilry_ingest.services import REQUEST_ID_HEADER, Services, attach, request_id
+from vigilry_ingest.stream.publisher import Publisher
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """Make the WSGI application; nothing is connected until the first request needs it.
+
+    Raises ConfigError for a setting that cannot be used, and DatabaseError for a database URL that cannot.
+    """
+    config = Config.from_environ() if config is None else config
+    app = Flask(__name__, static_folder=None)
+    attach(app, _make_services(config))
+    app.register_blueprint(ingest_blueprint())
+    app.register_blueprint(health.blueprint)
+    app.after_request(_name_request)
+    register_errors(app)
+    register_commands(app)
+    return app
+
+
+def _make_services(config: Config) -> Services:
+    engine = make_engine(config.database_url)
+    return Services(
+        config=config,
+        engine=engine,
+        keys=KeyLookup(engine, ttl_s=config.key_cache_ttl_s, stale_s=config.key_cache_stale_s),
+        publisher=Publisher(
+            config.redis_url,
+            partitions=config.stream_partitions,
+            timeout_s=config.publish_timeout_ms / 1000,
+        ),
+    )
+
+
+def _name_request(answer: Response) -> Response:
+    answer.headers[REQUEST_ID_HEADER] = request_id()
+    return answer

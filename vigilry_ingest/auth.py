@@ -1,0 +1,31 @@
+"""The key room's door: the before_request hook that turns an X-Api-Key into the request's caller."""
+
+from flask import request
+
+from vigilry_ingest.services import services, set_caller
+
+HEADER = "X-Api-Key"
+
+
+class AuthError(Exception):
+    """A request has no key, or one that opens nothing; ``code`` is the refusal's word."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def require_key() -> None:
+    """Find the caller of this request, before its body is read.
+
+    Raises AuthError, and KeyStoreUnavailable when the key store is down.
+    """
+    presented = request.headers.get(HEADER, "")
+    if not presented:
+        raise AuthError("missing_api_key", f"Send your project's API key in the {HEADER} header.")
+    found = services().keys.find(presented)
+    if found is None:
+        # One answer for all, so that nobody learns which keys once existed.
+        raise AuthError("invalid_api_key", "The API key is unknown, mistyped, expired or revoked.")
+    set_caller(found)

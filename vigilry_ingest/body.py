@@ -1,0 +1,64 @@
+"""The body room: from a request's bytes to a JSON object, with type, encoding and size checked on the way."""
+
+from flask import request
+
+from vigilry_ingest.schemas.json_object import JsonObject, parse_object
+from vigilry_ingest.services import services
+
+
+class BodyError(Exception):
+    """A body cannot be taken; ``code`` is the refusal's word."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def read_object() -> JsonObject:
+    """Read the request's body as one JSON object.
+
+    Raises BodyError for its type, encoding, size or completeness, and MalformedJson.
+    """
+    _check_type()
+    return parse_object(_read_bytes(services().config.max_body_bytes))
+
+
+def _check_type() -> None:
+    if request.content_type == "application/json":
+        return
+    if request.mimetype != "application/json":
+        given = request.mimetype[:100] or "none"
+        raise BodyError("unsupported_media_type", f"Send Content-Type: application/json; it was {given}.")
+    charset = request.mimetype_params.get("charset", "utf-8")
+    if charset.lower() not in ("utf-8", "utf8"):
+        raise BodyError("unsupported_media_type", f"JSON is UTF-8; the charset was {charset[:100]}.")
+
+
+def _read_bytes(limit: int) -> bytes:
+    coding = request.headers.get("Content-Encoding", "identity").lower()
+    if coding != "identity":
+        raise BodyError("unsupported_encoding", f"Send the body as it is; it was encoded as {coding[:100]}.")
+    length = request.content_length
+    if length is not None and length > limit:
+        raise _too_large(limit, f"it is {length:,}")
+    if length is None and not request.environ.get("wsgi.input_terminated"):
+        # The server does not say where such a body ends, so there is none (RFC 9112, section 6.3).
+        length = 0
+    try:
+        # One byte past the limit tells a chunked body that is too large without reading all of it.
+        text = request.environ["wsgi.input"].read(limit + 1 if length is None else length)
+    except Exception as error:
+        # Every WSGI server has its own exceptions for a sender that breaks off or garbles its chunks.
+        raise BodyError("incomplete_body", "The body broke off, or its chunks are garbled.") from error
+    if len(text) > limit:
+        raise _too_large(limit, "it is larger")
+    if length is not None and len(text) < length:
+        raise BodyError("incomplete_body", f"The body ended after {len(text):,} of {length:,} bytes.")
+    return bytes(text)
+
+
+def _too_large(limit: int, reason: str) -> BodyError:
+    return BodyError(
+        "body_too_large", f"The body may have {limit:,} bytes (VIGILRY_MAX_BODY_BYTES); {reason}."
+    )

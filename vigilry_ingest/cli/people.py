@@ -1,0 +1,49 @@
+"""How the commands speak: tables and colour on a terminal, JSON for pipes, one clear line for a failure."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from vigilry_ingest.db.session import DatabaseError
+from vigilry_ingest.stream.errors import PublishError
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def failures_in_one_line(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let a command end with exit code 1 and one line, not a traceback, when something outside is wrong."""
+
+    @wraps(command)
+    def guarded(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        try:
+            return command(*args, **options)
+        except DatabaseError as error:
+            raise click.ClickException(str(error)) from error
+        except PublishError as error:
+            raise click.ClickException(error.detail) from error
+
+    return guarded
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one object as one line of JSON."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print rows as a table that fits the terminal, and that is not cut in a pipe."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

@@ -1,0 +1,111 @@
+"""The settings room: the frozen Config, and the only reader of the environment."""
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "VIGILRY_"
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+class ConfigError(ValueError):
+    """A setting is unknown or has a value that cannot be used; says which, and what is allowed."""
+
+
+def _whole_number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low:,} to {high:,}, not {text!r}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}, not {text!r}")
+        return text
+
+    return parse
+
+
+def _redis_url(text: str) -> str:
+    # The value itself is never repeated in the error: it may hold a password.
+    if urlsplit(text).scheme not in REDIS_SCHEMES:
+        raise ValueError(f"must begin with one of {', '.join(f'{scheme}://' for scheme in REDIS_SCHEMES)}")
+    return text
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every setting, with its default; the environment names are these in capitals after ``VIGILRY_``."""
+
+    database_url: str = _setting(
+        "sqlite:///var/vigilry.db", _not_empty, "where projects and keys are kept, as an SQLAlchemy URL"
+    )
+    redis_url: str = _setting(
+        "unix://var/valkey.sock", _redis_url, "the broker: redis://, rediss:// or unix:// (a path)"
+    )
+    stream_partitions: int = _setting(
+        1, _whole_number(1, 4096), "streams that the projects are spread over; do not change it on live data"
+    )
+    publish_timeout_ms: int = _setting(
+        1000, _whole_number(10, 60_000), "the longest that a request waits for the broker"
+    )
+    key_cache_ttl_s: int = _setting(
+        1, _whole_number(0, 3600), "how long a worker trusts a looked-up key; a revocation holds after it"
+    )
+    key_cache_stale_s: int = _setting(
+        300, _whole_number(0, 86_400), "how long known keys go on working while the key store is down"
+    )
+    max_body_bytes: int = _setting(
+        1024 * 1024, _whole_number(1024, 1 << 30), "the largest request body, in bytes over the wire"
+    )
+    bind: str = _setting("127.0.0.1:4100", _not_empty, "host:port or unix:path that gunicorn listens on")
+    workers: int = _setting(2, _whole_number(1, 1024), "gunicorn's worker processes")
+    worker_class: str = _setting("gevent", _one_of("gevent", "gthread", "sync"), "gunicorn's worker class")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Config":
+        """Read every ``VIGILRY_*`` variable.
+
+        Raises ConfigError for an unknown name or an unusable value, and names every one of them at once.
+        """
+        given = {
+            name: text
+            for name, text in (os.environ if environ is None else environ).items()
+            if name.startswith(PREFIX)
+        }
+        parsers = {PREFIX + each.name.upper(): each for each in fields(cls)}
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        for name, text in sorted(given.items()):
+            if name not in parsers:
+                faults.append(f"{name} is not a setting{_suggestion(name, parsers)}")
+                continue
+            try:
+                values[parsers[name].name] = parsers[name].metadata["parse"](text)
+            except ValueError as error:
+                faults.append(f"{name} {error}")
+        if faults:
+            raise ConfigError("; ".join(faults))
+        return cls(**values)
+
+
+def _suggestion(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else f"; the settings are {', '.join(known)}"

@@ -1,0 +1,1 @@
+"""The database room: tables, engine and migrations, on SQLite and PostgreSQL alike."""

@@ -1,0 +1,78 @@
+"""The engine, the sessions on it, and the database's failures in words for people."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
+from sqlalchemy.orm import Session
+
+_LOCK_WAIT_S = 5
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the text says why, and what to do."""
+
+
+def make_engine(url: str) -> Engine:
+    """Make the engine for an SQLAlchemy URL; nothing is connected yet.
+
+    Raises DatabaseError for a URL that cannot be read, or whose driver is not installed.
+    """
+    try:
+        parsed = make_url(url)
+        options: dict[str, Any] = {"pool_pre_ping": True}
+        if parsed.get_backend_name() == "sqlite":
+            options = {"connect_args": {"timeout": _LOCK_WAIT_S}}
+        engine = create_engine(parsed, **options)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise DatabaseError("VIGILRY_DATABASE_URL is not a URL that SQLAlchemy can read.") from error
+    except ModuleNotFoundError as error:
+        raise DatabaseError(
+            f"The driver {error.name} is missing: install vigilry-ingest[postgres] for PostgreSQL."
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _tune_sqlite)
+    return engine
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    # Readers are not held up by a writer, and a commit waits for the disk.
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def make_folder_of(engine: Engine) -> None:
+    """Make the folder that an SQLite file stands in; other databases have none."""
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def session_on(engine: Engine) -> Iterator[Session]:
+    """Open a session for one piece of work, and commit it when the block ends well.
+
+    Raises DatabaseError when the database cannot be reached or is not migrated.
+    """
+    with translated_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise DatabaseError for what the driver says: never reached, or not migrated."""
+    try:
+        yield
+    except (OperationalError, ProgrammingError) as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        if "no such table" in reason or "does not exist" in reason or "no such column" in reason:
+            raise DatabaseError("The database is not migrated: run `flask db upgrade`.") from error
+        raise DatabaseError(f"The database cannot be used: {reason}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseError("The database closed the connection.") from error
+        raise

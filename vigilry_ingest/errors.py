@@ -1,0 +1,122 @@
+"""Every refusal, in one shape (RFC 9457, problem details) and with one machine word each."""
+
+import logging
+from typing import NamedTuple
+
+from flask import Flask, Response, json, request
+from werkzeug.exceptions import HTTPException
+
+from vigilry_ingest.auth import AuthError
+from vigilry_ingest.body import BodyError
+from vigilry_ingest.keys.lookup import KeyStoreUnavailable
+from vigilry_ingest.schemas.fields import Fault, InvalidEvent
+from vigilry_ingest.schemas.json_object import MalformedJson
+from vigilry_ingest.services import request_id
+from vigilry_ingest.stream.errors import RETRY_AFTER_S, PublishError
+
+_log = logging.getLogger(__name__)
+
+
+class Refusal(NamedTuple):
+    """What a word means: its HTTP status, its title, and whether the same request may succeed later."""
+
+    status: int
+    title: str
+    retryable: bool = False
+
+
+REFUSALS = {
+    "missing_api_key": Refusal(401, "No API key"),
+    "invalid_api_key": Refusal(401, "Invalid API key"),
+    "malformed_json": Refusal(400, "Not a JSON object"),
+    "invalid_event": Refusal(400, "The event does not fit the schema"),
+    "incomplete_body": Refusal(400, "Incomplete body"),
+    "bad_request": Refusal(400, "Bad request"),
+    "not_found": Refusal(404, "Not found"),
+    "method_not_allowed": Refusal(405, "Method not allowed"),
+    "body_too_large": Refusal(413, "Body too large"),
+    "unsupported_media_type": Refusal(415, "Unsupported media type"),
+    "unsupported_encoding": Refusal(415, "Unsupported content encoding"),
+    "internal_error": Refusal(500, "Internal error", retryable=True),
+    "broker_unavailable": Refusal(503, "Broker unavailable", retryable=True),
+    "broker_timeout": Refusal(503, "Broker did not answer in time", retryable=True),
+    "broker_out_of_memory": Refusal(503, "Broker out of memory", retryable=True),
+    "broker_read_only": Refusal(503, "Broker is read-only", retryable=True),
+    "broker_loading": Refusal(503, "Broker is loading", retryable=True),
+    "broker_primary_down": Refusal(503, "Broker has lost its primary", retryable=True),
+    "broker_cluster_down": Refusal(503, "Broker cluster is down", retryable=True),
+    "broker_cannot_persist": Refusal(503, "Broker cannot persist", retryable=True),
+    "broker_not_durable": Refusal(503, "Not durable yet", retryable=True),
+    "broker_refused": Refusal(503, "Broker refused", retryable=True),
+    "key_store_unavailable": Refusal(503, "Key store unavailable", retryable=True),
+}
+
+_HTTP_WORDS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+def problem(
+    code: str, detail: str, *, faults: list[Fault] | None = None, retry_after: int | None = None
+) -> Response:
+    """Answer a refusal as application/problem+json."""
+    refusal = REFUSALS[code]
+    body = {
+        "type": f"/docs/errors/{code}",
+        "title": refusal.title,
+        "status": refusal.status,
+        "detail": detail,
+        "instance": request.path,
+        "code": code,
+        "retryable": refusal.retryable,
+        "requestId": request_id(),
+    }
+    if faults is not None:
+        body["errors"] = [fault._asdict() for fault in faults]
+    answer = Response(json.dumps(body), refusal.status, content_type="application/problem+json")
+    if refusal.status == 401:
+        answer.headers["WWW-Authenticate"] = 'ApiKey realm="ingest", header="X-Api-Key"'
+    if retry_after is None and refusal.status == 503:
+        retry_after = RETRY_AFTER_S
+    if retry_after is not None:
+        answer.headers["Retry-After"] = str(retry_after)
+    return answer
+
+
+def register_errors(app: Flask) -> None:
+    """Answer every exception that leaves a view or a hook."""
+    app.register_error_handler(AuthError, lambda error: problem(error.code, error.detail))
+    app.register_error_handler(BodyError, lambda error: problem(error.code, error.detail))
+    app.register_error_handler(MalformedJson, lambda error: problem("malformed_json", str(error)))
+    app.register_error_handler(InvalidEvent, _invalid_event)
+    app.register_error_handler(PublishError, _publish_error)
+    app.register_error_handler(KeyStoreUnavailable, _key_store_unavailable)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _invalid_event(error: InvalidEvent) -> Response:
+    where = ", ".join(fault.pointer for fault in error.faults[:5])
+    return problem("invalid_event", f"{len(error.faults)} to mend: {where}; see errors.", faults=error.faults)
+
+
+def _publish_error(error: PublishError) -> Response:
+    _log.warning("not published: %s, request %s: %s", error.code, request_id(), error.__cause__ or error)
+    return problem(error.code, error.detail, retry_after=error.retry_after)
+
+
+def _key_store_unavailable(error: KeyStoreUnavailable) -> Response:
+    _log.warning("key store unavailable, request %s: %s", request_id(), error)
+    return problem("key_store_unavailable", "The key cannot be checked at the moment.")
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    answer = problem(_HTTP_WORDS.get(status, "bad_request"), error.description or "")
+    for name, value in error.get_headers():
+        if name == "Allow":
+            answer.headers[name] = value
+    return answer
+
+
+def _unexpected(error: Exception) -> Response:
+    _log.error("unexpected error, request %s", request_id(), exc_info=error)
+    return problem("internal_error", "Something went wrong here; the event was not acknowledged.")

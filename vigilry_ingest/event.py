@@ -1,0 +1,111 @@
+"""The event room: Receipt and Event, the frozen records, and the exact fields of a stream entry."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec.structs
+
+ENTRY_VERSION = "1"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One event as it stands on the stream.
+
+    ``correlation`` and ``payload`` are JSON objects as UTF-8 text, byte for byte as the sender wrote them;
+    ``received_at`` is RFC 3339 in UTC with milliseconds. A field that is None is absent from the entry.
+    """
+
+    id: str
+    project_id: str
+    environment: str
+    kind: str
+    type: str
+    severity: str
+    source: str | None = None
+    message: str
+    correlation: bytes | None = None
+    payload: bytes | None = None
+    received_at: str
+    idempotency_key: str | None = None
+    traceparent: str | None = None
+    request_id: str
+
+    def to_entry(self) -> list[str | bytes]:
+        """Lay the event out as a stream entry: names and values in turn, absent ones left out."""
+        entry: list[str | bytes] = ["v", ENTRY_VERSION]
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None:
+                entry += (name, value)
+        return entry
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[bytes, bytes]) -> "Event":
+        """Read a stream entry back.
+
+        Raises InvalidEntry when it is not one of ours: another version, a field missing, or not UTF-8.
+        """
+        version = entry.get(b"v", b"").decode("utf-8", "replace")
+        if version != ENTRY_VERSION:
+            raise InvalidEntry(f"entry version {version!r} is not {ENTRY_VERSION!r}")
+        missing = [name for name in _REQUIRED if name.encode() not in entry]
+        if missing:
+            raise InvalidEntry(f"entry lacks {', '.join(missing)}")
+        try:
+            values: dict[str, Any] = {
+                name: value if name in _JSON_FIELDS else value.decode()
+                for name in cls.__struct_fields__
+                if (value := entry.get(name.encode())) is not None
+            }
+        except UnicodeDecodeError as error:
+            raise InvalidEntry("entry is not UTF-8") from error
+        return cls(**values)
+
+
+class InvalidEntry(ValueError):
+    """A stream entry cannot be read as an event; says why."""
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What the service itself knows of an event: who sent it, when it came, and under which ids."""
+
+    id: str
+    project_id: str
+    environment: str
+    received_at: str
+    request_id: str
+    idempotency_key: str | None = None
+    traceparent: str | None = None
+
+    def event(
+        self,
+        *,
+        kind: str,
+        type: str,
+        severity: str,
+        message: str,
+        source: str | None = None,
+        correlation: bytes | None = None,
+        payload: bytes | None = None,
+    ) -> Event:
+        """Join what the sender said to this receipt."""
+        return Event(
+            id=self.id,
+            project_id=self.project_id,
+            environment=self.environment,
+            kind=kind,
+            type=type,
+            severity=severity,
+            source=source,
+            message=message,
+            correlation=correlation,
+            payload=payload,
+            received_at=self.received_at,
+            idempotency_key=self.idempotency_key,
+            traceparent=self.traceparent,
+            request_id=self.request_id,
+        )
+
+
+_JSON_FIELDS = frozenset({"correlation", "payload"})
+_REQUIRED = tuple(field.name for field in msgspec.structs.fields(Event) if field.required)

@@ -1,0 +1,110 @@
+"""From a presented key to its caller, with a short memory, so that a request seldom needs the database."""
+
+import hmac
+import logging
+import threading
+import time
+from typing import NamedTuple
+
+from sqlalchemy import Engine, select
+
+from vigilry_ingest.db.models import ApiKey
+from vigilry_ingest.db.session import DatabaseError, session_on
+from vigilry_ingest.keys.format import digest_of, hint_of, is_well_formed
+
+_log = logging.getLogger(__name__)
+
+# A memory of this many keys is a few megabytes; the oldest give way, so made-up keys cannot fill it.
+_MOST_REMEMBERED = 10_000
+_RETRY_S = 1.0
+
+
+class Caller(NamedTuple):
+    """Who a request comes from, as its key says."""
+
+    project_id: str
+    environment: str
+    key_id: str
+    key_hint: str
+    expires_at: float | None
+
+
+class KeyStoreUnavailable(Exception):
+    """The key store is down, and this key is not known from before."""
+
+
+class _Known:
+    """What the key store said of a key, when it said it, and from when it is to be asked again."""
+
+    __slots__ = ("ask_again_at", "asked_at", "caller")
+
+    def __init__(self, caller: Caller | None, asked_at: float, ttl_s: float) -> None:
+        self.caller = caller
+        self.asked_at = asked_at
+        self.ask_again_at = asked_at + ttl_s
+
+
+class KeyLookup:
+    """Finds the caller of a key; safe to share between threads or greenlets.
+
+    An answer is trusted for ``ttl_s`` seconds, so a revocation holds after that; while the key store is
+    down, a caller once found is trusted for ``stale_s`` seconds more.
+    """
+
+    def __init__(self, engine: Engine, *, ttl_s: float, stale_s: float) -> None:
+        self._engine = engine
+        self._ttl_s = ttl_s
+        self._stale_s = stale_s
+        self._known: dict[bytes, _Known] = {}
+        self._mutex = threading.Lock()
+
+    def find(self, presented: str) -> Caller | None:
+        """Find the caller of a key, or None for one that is unknown, mistyped, expired or revoked.
+
+        Raises KeyStoreUnavailable.
+        """
+        # Keys are remembered by their digest, so that no memory dump holds one.
+        digest = digest_of(presented)
+        now = time.monotonic()
+        known = self._known.get(digest)
+        if known is None or now >= known.ask_again_at:
+            if known is None and not is_well_formed(presented):
+                return None
+            known = self._ask(presented, digest, known, now)
+        caller = known.caller
+        if caller is not None and caller.expires_at is not None and caller.expires_at <= time.time():
+            return None
+        return caller
+
+    def _ask(self, presented: str, digest: bytes, known: _Known | None, now: float) -> _Known:
+        if known is not None:
+            # One request asks; the others go on with what is known until it has its answer.
+            known.ask_again_at = now + _RETRY_S
+        try:
+            caller = self._select(presented, digest)
+        except DatabaseError as error:
+            if known is not None and known.caller is not None and now < known.asked_at + self._stale_s:
+                _log.warning("key store is down, a known key goes on: %s", error)
+                return known
+            raise KeyStoreUnavailable(str(error)) from error
+        fresh = _Known(caller, now, self._ttl_s)
+        with self._mutex:
+            # Put last again, so that the first is always the one not asked for the longest.
+            self._known.pop(digest, None)
+            self._known[digest] = fresh
+            if len(self._known) > _MOST_REMEMBERED:
+                del self._known[next(iter(self._known))]
+        return fresh
+
+    def _select(self, presented: str, digest: bytes) -> Caller | None:
+        query = select(ApiKey).where(ApiKey.hint == hint_of(presented), ApiKey.revoked_at.is_(None))
+        with session_on(self._engine) as session:
+            for row in session.scalars(query):
+                if hmac.compare_digest(row.digest, digest):
+                    return _caller(row)
+        return None
+
+
+def _caller(row: ApiKey) -> Caller:
+    expires_at = None if row.expires_at is None else row.expires_at.timestamp()
+    return Caller(row.project_id, row.environment, row.id, row.hint, expires_at)

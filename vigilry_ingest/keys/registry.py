@@ -1,0 +1,81 @@
+"""Minting, listing and revoking keys: what an operator does, through the command line."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from vigilry_ingest.db.models import ApiKey, Project
+from vigilry_ingest.db.session import session_on
+from vigilry_ingest.ids import new_id
+from vigilry_ingest.keys.format import digest_of, hint_of, new_key
+
+
+class Minted(NamedTuple):
+    """A new key, the only time that it is known in full."""
+
+    api_key: str
+    key_id: str
+    project_id: str
+    project: str
+    environment: str
+
+
+class UnknownKey(LookupError):
+    """No key has this id."""
+
+
+def mint(engine: Engine, project_name: str, environment: str, name: str | None = None) -> Minted:
+    """Make a key for a project, and the project too when its name is new.
+
+    Raises DatabaseError.
+    """
+    now = datetime.now(UTC)
+    key = new_key(environment)
+    with session_on(engine) as session:
+        project = _project(session, project_name, now)
+        row = ApiKey(
+            id=new_id("key"),
+            project_id=project.id,
+            environment=environment,
+            name=name,
+            hint=hint_of(key),
+            digest=digest_of(key),
+            created_at=now,
+        )
+        session.add(row)
+        return Minted(key, row.id, project.id, project.name, environment)
+
+
+def _project(session: Session, name: str, now: datetime) -> Project:
+    project = session.scalar(select(Project).where(Project.name == name))
+    if project is None:
+        project = Project(id=new_id("proj"), name=name, created_at=now)
+        session.add(project)
+        # The key's foreign key needs the project's row to stand before it.
+        session.flush()
+    return project
+
+
+def list_keys(engine: Engine) -> list[ApiKey]:
+    """List every key, by project and age, each with its project loaded; never the key itself.
+
+    Raises DatabaseError.
+    """
+    with session_on(engine) as session:
+        query = select(ApiKey).join(ApiKey.project).order_by(Project.name, ApiKey.created_at, ApiKey.id)
+        return list(session.scalars(query))
+
+
+def revoke(engine: Engine, key_id: str) -> ApiKey:
+    """Revoke a key; revoking it again changes nothing.
+
+    Raises UnknownKey, DatabaseError.
+    """
+    with session_on(engine) as session:
+        row = session.get(ApiKey, key_id)
+        if row is None:
+            raise UnknownKey(key_id)
+        row.revoked_at = row.revoked_at or datetime.now(UTC)
+        return row

@@ -1,0 +1,1 @@
+"""The schema room: what each endpoint accepts, made into an Event. No request, SQL, Redis or clock."""

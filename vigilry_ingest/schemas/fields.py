@@ -1,0 +1,151 @@
+"""The marshmallow fields and faults that the schemas share."""
+
+import difflib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar, NamedTuple
+
+import marshmallow
+import msgspec
+from marshmallow import fields
+
+from vigilry_ingest.schemas.json_object import JsonObject
+
+SEVERITIES = ("INFO", "WARN", "ERROR", "CRITICAL")
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a body: where (a JSON pointer, RFC 6901), which word, and what to do."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class InvalidEvent(ValueError):
+    """A body does not fit its schema; ``faults`` lists everything that is wrong with it."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(f"{len(faults)} faults" if len(faults) != 1 else "1 fault")
+        self.faults = faults
+
+
+class _Message(NamedTuple):
+    code: str
+    detail: str
+
+
+def _says(code: str, detail: str) -> list[_Message]:
+    """Write an error message that takes its machine word through marshmallow, which changes only strings."""
+    return [_Message(code, detail)]
+
+
+class _Field(fields.Field[Any]):
+    default_error_messages = {
+        "required": _says("required", "This field is required."),
+        "null": _says("required", "This field is required and may not be null."),
+    }
+
+
+class Text(_Field):
+    """A JSON string; a required one is not empty."""
+
+    default_error_messages = {
+        "type": _says("wrong_type", "Must be a string."),
+        "empty": _says("empty", "Must not be empty."),
+        "long": _says("too_long", "Must be at most 255 characters."),
+    }
+
+    def __init__(self, *, empty: bool | None = None, longest: int | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.empty = not self.required if empty is None else empty
+        self.longest = longest
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> str:  # noqa: ARG002  marshmallow's signature
+        if not isinstance(value, str):
+            raise self.make_error("type")
+        if not value and not self.empty:
+            raise self.make_error("empty")
+        if self.longest is not None and len(value) > self.longest:
+            raise self.make_error("long")
+        return value
+
+
+class Severity(_Field):
+    """One of the four severities, exact and uppercase."""
+
+    default_error_messages = {
+        "choice": _says("not_allowed", f"Must be one of {', '.join(SEVERITIES)}, in capitals.")
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> str:  # noqa: ARG002  marshmallow's signature
+        if not isinstance(value, str) or value not in SEVERITIES:
+            raise self.make_error("choice")
+        return value
+
+
+class Object(_Field):
+    """A JSON object, taken over as the bytes that it came as."""
+
+    default_error_messages = {"type": _says("wrong_type", "Must be an object.")}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> bytes:  # noqa: ARG002  marshmallow's signature
+        if not isinstance(value, msgspec.Raw):
+            raise self.make_error("type")
+        text = bytes(value)
+        if not text.startswith(b"{"):
+            raise self.make_error("type")
+        return text
+
+
+class StatusCode(_Field):
+    """An HTTP status code: a JSON number, integral, 100 to 599."""
+
+    default_error_messages = {
+        "type": _says("wrong_type", "Must be a number, not a string or a boolean."),
+        "range": _says("out_of_range", "Must be a whole number from 100 to 599."),
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> int:  # noqa: ARG002  marshmallow's signature
+        if not isinstance(value, Decimal):
+            raise self.make_error("type")
+        # The range comes first: to make a whole number of 1e999999 would need gigabytes.
+        if not 100 <= value <= 599 or value != int(value):
+            raise self.make_error("range")
+        return int(value)
+
+
+class EventSchema(marshmallow.Schema):
+    """The base of every endpoint's schema: unknown fields are refused, null means absent when optional."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        "unknown": _Message("unknown_field", "This field is not known here.")
+    }
+
+    def read(self, body: JsonObject) -> Mapping[str, Any]:
+        """Check an object's members.
+
+        Raises InvalidEvent with every fault at once.
+        """
+        try:
+            return self.load(body.members)  # type: ignore[no-any-return]  # marshmallow returns Any
+        except marshmallow.ValidationError as error:
+            raise InvalidEvent(self._faults(error.messages)) from None
+
+    def _faults(self, messages: Any) -> list[Fault]:
+        faults = []
+        for name, message in messages.items():
+            code, detail = message[0]
+            if code == "unknown_field":
+                detail += self._suggestion(name)
+            faults.append(Fault(_pointer(name), code, detail))
+        return faults
+
+    def _suggestion(self, name: str) -> str:
+        # A name of a megabyte is not worth comparing, and would take minutes.
+        close = difflib.get_close_matches(name[:100].lower(), self.fields, n=1)
+        return f" Did you mean {close[0]}?" if close else f" The fields here are {', '.join(self.fields)}."
+
+
+def _pointer(name: str) -> str:
+    return "/" + name[:200].replace("~", "~0").replace("/", "~1")

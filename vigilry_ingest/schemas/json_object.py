@@ -1,0 +1,85 @@
+"""Reading a JSON object so that nothing in it changes: nested objects stay the bytes that they came as."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+
+class MalformedJson(ValueError):
+    """The bytes are not one JSON object in valid UTF-8; says what is wrong and where."""
+
+
+class JsonObject(msgspec.Struct, frozen=True):
+    """A JSON object: its exact text, and its members by name.
+
+    A member is str, bool, None, Decimal (exact), or ``msgspec.Raw`` (the text of an object or array).
+    """
+
+    text: bytes
+    members: Mapping[str, Any]
+
+
+class _Name(str):
+    """A member's name that equals only itself, so that a repeated name is seen and not overwritten."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+# Measured on the contract's first example: 1.1 µs, against 0.4 µs with plain str names, which would keep
+# the last of two members of one name without a word. Syntax is checked at every depth, values are not
+# converted at any.
+_split = msgspec.json.Decoder(dict[_Name, msgspec.Raw], dec_hook=lambda _type, name: _Name(name)).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_LITERALS = {b"true": True, b"false": False, b"null": None}
+
+
+def parse_object(text: bytes) -> JsonObject:
+    """Split a JSON object (RFC 8259) into its members.
+
+    Raises MalformedJson for anything that could not be kept unchanged: bad syntax, invalid UTF-8, lone
+    surrogates, the same name twice at the top, or nesting too deep to be checked.
+    """
+    try:
+        # The decoder looks for bad UTF-8 only in what it converts, so all of it is checked here.
+        text.decode()
+        pairs = _split(text)
+        members = {str(name): _member(raw) for name, raw in pairs.items()}
+    except UnicodeDecodeError as error:
+        raise MalformedJson(f"The body is not valid UTF-8 at byte {error.start}.") from error
+    except RecursionError as error:
+        raise MalformedJson("The body is nested too deeply.") from error
+    except InvalidOperation as error:
+        raise MalformedJson("The body holds a number that is too long to be read.") from error
+    except msgspec.ValidationError as error:
+        raise MalformedJson("The body must be a JSON object.") from error
+    except msgspec.DecodeError as error:
+        raise MalformedJson(_explain(text, error)) from error
+    if len(members) != len(pairs):
+        repeated = next(name for name in members if sum(str(each) == name for each in pairs) > 1)
+        raise MalformedJson(f"The member {repeated[:100]!r} stands more than once in the object.")
+    return JsonObject(text, members)
+
+
+def _member(raw: msgspec.Raw) -> object:
+    view = memoryview(raw)
+    first = view[0]
+    if first == 0x22:  # a quotation mark
+        return _decode_text(raw)
+    if first in b"{[":
+        return raw
+    literal = bytes(view)
+    return _LITERALS[literal] if literal in _LITERALS else Decimal(literal.decode())
+
+
+def _explain(text: bytes, error: msgspec.DecodeError) -> str:
+    if not text.strip():
+        return "The body is empty; a JSON object was expected."
+    if "truncated" in str(error):
+        return "The JSON ends too early, or holds half of a surrogate pair."
+    return f"{str(error).rstrip('.')}."

@@ -1,0 +1,54 @@
+"""What can go wrong on the way to the broker, in words that a caller can act on."""
+
+from redis import exceptions
+
+RETRY_AFTER_S = 1
+
+
+class PublishError(Exception):
+    """An event was not acknowledged; ``code`` is the refusal's word, ``retry_after`` is in seconds."""
+
+    def __init__(self, code: str, detail: str, *, retry_after: int = RETRY_AFTER_S) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+# redis-py gives some of the server's error words a class of their own and leaves the others in the text.
+_BY_CLASS: dict[type[Exception], tuple[str, str]] = {
+    exceptions.OutOfMemoryError: ("broker_out_of_memory", "The broker's memory is full."),
+    exceptions.ReadOnlyError: ("broker_read_only", "The broker is a read-only replica."),
+    exceptions.BusyLoadingError: ("broker_loading", "The broker is loading its data."),
+    exceptions.MasterDownError: ("broker_primary_down", "The broker has lost its primary."),
+    exceptions.ClusterDownError: (
+        "broker_cluster_down",
+        "The broker's cluster does not serve this partition.",
+    ),
+}
+_BY_WORD = {
+    "MISCONF": ("broker_cannot_persist", "The broker cannot write to its disk and takes no events."),
+    "NOREPLICAS": ("broker_not_durable", "The broker has fewer replicas than it demands."),
+}
+
+
+def explain(error: exceptions.RedisError) -> PublishError:
+    """Turn the broker's own refusal into ours."""
+    for known, (code, detail) in _BY_CLASS.items():
+        if isinstance(error, known):
+            return PublishError(code, detail)
+    word = str(error).partition(" ")[0]
+    code, detail = _BY_WORD.get(word, ("broker_refused", "The broker refused the event."))
+    return PublishError(code, detail)
+
+
+def not_sent(detail: str = "The broker cannot be reached; the event was not sent.") -> PublishError:
+    """Say that nothing reached the broker."""
+    return PublishError("broker_unavailable", detail)
+
+
+def not_answered() -> PublishError:
+    """Say that the broker may or may not have stored the event."""
+    return PublishError(
+        "broker_timeout", "The broker did not answer in time; the event may or may not have been stored."
+    )
