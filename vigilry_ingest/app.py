@@ -37,7 +37,10 @@ def _make_services(config: Config) -> Services:
         publisher=Publisher(
             config.redis_url,
             partitions=config.stream_partitions,
+            most_entries=config.stream_max_entries,
+            durability=config.durability,
             timeout_s=config.publish_timeout_ms / 1000,
+            idempotency_ttl_s=config.idempotency_ttl_s,
         ),
     )
 

@@ -2,13 +2,22 @@
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
 PREFIX = "VIGILRY_"
-REDIS_SCHEMES = ("redis", "rediss", "unix")
+REDIS_SCHEMES = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
 
 
 class ConfigError(ValueError):
@@ -28,6 +37,15 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
             raise ValueError(f"must be one of {', '.join(choices)}, not {text!r}")
+        return text
+
+    return parse
+
+
+def _matching(pattern: str, form: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if re.fullmatch(pattern, text, re.ASCII) is None:
+            raise ValueError(f"must be {form}, not {text!r}")
         return text
 
     return parse
@@ -58,13 +76,27 @@ class Config:
         "sqlite:///var/vigilry.db", _not_empty, "where projects and keys are kept, as an SQLAlchemy URL"
     )
     redis_url: str = _setting(
-        "unix://var/valkey.sock", _redis_url, "the broker: redis://, rediss:// or unix:// (a path)"
+        "unix://var/valkey.sock",
+        _redis_url,
+        "the broker: redis://, rediss://, unix:// and a path, redis+sentinel://host:port,host:port/service, "
+        "or redis+cluster://host:port,host:port",
     )
     stream_partitions: int = _setting(
         1, _whole_number(1, 4096), "streams that the projects are spread over; do not change it on live data"
     )
+    stream_max_entries: int = _setting(
+        1_000_000, _whole_number(1, 10**12), "entries that a partition's stream may have before it refuses"
+    )
+    durability: str = _setting(
+        "memory",
+        _matching(r"memory|fsync|replicas:[1-9][0-9]?", "memory, fsync, or replicas:N"),
+        "what must hold before a 202: memory, fsync, or replicas:N",
+    )
     publish_timeout_ms: int = _setting(
         1000, _whole_number(10, 60_000), "the longest that a request waits for the broker"
+    )
+    idempotency_ttl_s: int = _setting(
+        86_400, _whole_number(1, 31_536_000), "how long an idempotency key or a Stripe event id is remembered"
     )
     key_cache_ttl_s: int = _setting(
         1, _whole_number(0, 3600), "how long a worker trusts a looked-up key; a revocation holds after it"

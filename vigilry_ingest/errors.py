@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from vigilry_ingest.auth import AuthError
 from vigilry_ingest.body import BodyError
 from vigilry_ingest.keys.lookup import KeyStoreUnavailable
+from vigilry_ingest.receipt import IdempotencyKeyError
 from vigilry_ingest.schemas.fields import Fault, InvalidEvent
 from vigilry_ingest.schemas.json_object import MalformedJson
 from vigilry_ingest.services import request_id
@@ -30,6 +31,7 @@ REFUSALS = {
     "invalid_api_key": Refusal(401, "Invalid API key"),
     "malformed_json": Refusal(400, "Not a JSON object"),
     "invalid_event": Refusal(400, "The event does not fit the schema"),
+    "invalid_idempotency_key": Refusal(400, "Unusable idempotency key"),
     "incomplete_body": Refusal(400, "Incomplete body"),
     "bad_request": Refusal(400, "Bad request"),
     "not_found": Refusal(404, "Not found"),
@@ -37,9 +39,11 @@ REFUSALS = {
     "body_too_large": Refusal(413, "Body too large"),
     "unsupported_media_type": Refusal(415, "Unsupported media type"),
     "unsupported_encoding": Refusal(415, "Unsupported content encoding"),
+    "idempotency_key_reused": Refusal(422, "Idempotency key reused"),
     "internal_error": Refusal(500, "Internal error", retryable=True),
     "broker_unavailable": Refusal(503, "Broker unavailable", retryable=True),
     "broker_timeout": Refusal(503, "Broker did not answer in time", retryable=True),
+    "stream_full": Refusal(503, "Stream full", retryable=True),
     "broker_out_of_memory": Refusal(503, "Broker out of memory", retryable=True),
     "broker_read_only": Refusal(503, "Broker is read-only", retryable=True),
     "broker_loading": Refusal(503, "Broker is loading", retryable=True),
@@ -86,6 +90,9 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(AuthError, lambda error: problem(error.code, error.detail))
     app.register_error_handler(BodyError, lambda error: problem(error.code, error.detail))
     app.register_error_handler(MalformedJson, lambda error: problem("malformed_json", str(error)))
+    app.register_error_handler(
+        IdempotencyKeyError, lambda error: problem("invalid_idempotency_key", str(error))
+    )
     app.register_error_handler(InvalidEvent, _invalid_event)
     app.register_error_handler(PublishError, _publish_error)
     app.register_error_handler(KeyStoreUnavailable, _key_store_unavailable)
@@ -99,6 +106,8 @@ def _invalid_event(error: InvalidEvent) -> Response:
 
 
 def _publish_error(error: PublishError) -> Response:
+    if error.retry_after is None:
+        return problem(error.code, error.detail)
     _log.warning("not published: %s, request %s: %s", error.code, request_id(), error.__cause__ or error)
     return problem(error.code, error.detail, retry_after=error.retry_after)
 

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import marshmallow
 import msgspec
@@ -118,9 +118,7 @@ class StatusCode(_Field):
 class EventSchema(marshmallow.Schema):
     """The base of every endpoint's schema: unknown fields are refused, null means absent when optional."""
 
-    error_messages: ClassVar[dict[str, Any]] = {
-        "unknown": _Message("unknown_field", "This field is not known here.")
-    }
+    error_messages: dict[str, Any] = {"unknown": _Message("unknown_field", "This field is not known here.")}
 
     def read(self, body: JsonObject) -> Mapping[str, Any]:
         """Check an object's members.

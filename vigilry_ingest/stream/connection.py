@@ -1,21 +1,11 @@
-"""One connection to a broker whose every step ends by a deadline, and the settings it is made from."""
+"""One connection to a broker server whose every step ends by a deadline."""
 
 import time
-from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
-from redis import Redis
-from redis.connection import (
-    AbstractConnection,
-    Connection,
-    ConnectionPool,
-    SSLConnection,
-    UnixDomainSocketConnection,
-    parse_url,
-)
+from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 
-Connect = Callable[[], "BoundedConnection"]
+from vigilry_ingest.stream.address import Address, Host
 
 
 class BoundedConnection(AbstractConnection):
@@ -50,53 +40,29 @@ class BoundedConnection(AbstractConnection):
         return super().read_response(*args, **options)
 
 
-class BoundedTCPConnection(BoundedConnection, Connection):
-    """The same over TCP."""
+class _TCPConnection(BoundedConnection, Connection):
+    """Over TCP."""
 
 
-class BoundedTLSConnection(BoundedConnection, SSLConnection):
-    """The same over TLS."""
+class _TLSConnection(BoundedConnection, SSLConnection):
+    """Over TLS."""
 
 
-class BoundedUnixConnection(BoundedConnection, UnixDomainSocketConnection):
-    """The same over a unix socket."""
+class _UnixConnection(BoundedConnection, UnixDomainSocketConnection):
+    """Over a unix socket."""
+
+    # redis-py reports a time-out under the name ``host``, which its own class lacks.
+    host = "unix"
 
 
-_PLAIN: dict[str, Callable[..., AbstractConnection]] = {
-    "redis": Connection,
-    "rediss": SSLConnection,
-    "unix": UnixDomainSocketConnection,
-}
-_BOUNDED: dict[str, Callable[..., BoundedConnection]] = {
-    "redis": BoundedTCPConnection,
-    "rediss": BoundedTLSConnection,
-    "unix": BoundedUnixConnection,
-}
+def connection_to(address: Address, host: Host | None) -> BoundedConnection:
+    """Make a connection to one server of a broker, or to its unix socket when ``host`` is None.
 
-
-def connection_options(url: str) -> tuple[str, dict[str, Any]]:
-    """Read a broker's URL: its scheme, and redis-py's options for a connection.
-
-    Besides redis-py's own forms, ``unix://var/valkey.sock`` is a path relative to the working directory.
+    It connects when it is first used.
     """
-    options: dict[str, Any] = parse_url(url)
-    options.pop("connection_class", None)
-    scheme = urlsplit(url).scheme
-    if scheme == "unix":
-        options["path"] = urlsplit(url).netloc.rpartition("@")[2] + options["path"]
-    return scheme, options
-
-
-def connector(url: str) -> Connect:
-    """Make a function that opens nothing by itself: its connections connect when first used."""
-    scheme, options = connection_options(url)
-    kind = _BOUNDED[scheme]
-    # Two round trips that tell the server our library's name are not worth a sender's time.
-    return lambda: kind(**options, driver_info=None)
-
-
-def client(url: str, *, timeout_s: float) -> Redis:
-    """Make redis-py's own client, for what is off the senders' path: reading, listing, checking."""
-    scheme, options = connection_options(url)
-    options |= {"connection_class": _PLAIN[scheme], "socket_timeout": timeout_s}
-    return Redis(connection_pool=ConnectionPool(**options))
+    # Two round trips that would tell the server our library's name are not worth a sender's time.
+    options = address.options | {"driver_info": None}
+    if host is None:
+        return _UnixConnection(path=address.path, **options)
+    kind = _TLSConnection if address.is_tls else _TCPConnection
+    return kind(host=host[0], port=host[1], **options)

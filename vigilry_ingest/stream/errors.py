@@ -1,18 +1,45 @@
 """What can go wrong on the way to the broker, in words that a caller can act on."""
 
+from typing import Self
+
 from redis import exceptions
+
+from vigilry_ingest.stream.address import Host
 
 RETRY_AFTER_S = 1
 
 
 class PublishError(Exception):
-    """An event was not acknowledged; ``code`` is the refusal's word, ``retry_after`` is in seconds."""
+    """An event was not acknowledged; ``code`` is the refusal's word, ``retry_after`` is in seconds, or None
+    when the same request would be refused again.
+    """
 
-    def __init__(self, code: str, detail: str, *, retry_after: int = RETRY_AFTER_S) -> None:
+    def __init__(self, code: str, detail: str, *, retry_after: int | None = RETRY_AFTER_S) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.retry_after = retry_after
+
+
+class Moved(PublishError):
+    """The server asked does not serve the partition, and named the one that does; nothing was appended.
+
+    ``is_asking``: only for this once, while the partition is on its way (ASK in the cluster's protocol).
+    """
+
+    def __init__(self, host: Host, *, is_asking: bool) -> None:
+        super().__init__("broker_cluster_down", "The partition is being moved to another server.")
+        self.host = host
+        self.is_asking = is_asking
+
+    @classmethod
+    def read(cls, error: Exception) -> Self | None:
+        """Read ``MOVED 3999 host:port`` or ``ASK 3999 host:port``, or give None for any other error."""
+        word, _, rest = str(error).partition(" ")
+        if word not in ("MOVED", "ASK"):
+            return None
+        host, _, port = rest.rpartition(" ")[2].rpartition(":")
+        return cls((host, int(port)), is_asking=word == "ASK")
 
 
 # redis-py gives some of the server's error words a class of their own and leaves the others in the text.
@@ -27,6 +54,8 @@ _BY_CLASS: dict[type[Exception], tuple[str, str]] = {
     ),
 }
 _BY_WORD = {
+    "STREAMFULL": ("stream_full", "The project's stream is full until its workers have caught up."),
+    "TRYAGAIN": ("broker_cluster_down", "The partition is being moved to another server."),
     "MISCONF": ("broker_cannot_persist", "The broker cannot write to its disk and takes no events."),
     "NOREPLICAS": ("broker_not_durable", "The broker has fewer replicas than it demands."),
 }
@@ -38,6 +67,9 @@ def explain(error: exceptions.RedisError) -> PublishError:
         if isinstance(error, known):
             return PublishError(code, detail)
     word = str(error).partition(" ")[0]
+    if word == "KEYREUSED":
+        detail = "This Idempotency-Key came before with another body: use a new key for a new event."
+        return PublishError("idempotency_key_reused", detail, retry_after=None)
     code, detail = _BY_WORD.get(word, ("broker_refused", "The broker refused the event."))
     return PublishError(code, detail)
 

@@ -37,3 +37,8 @@ def entry_id_of(job_id: str) -> str | None:
         return None
     milliseconds, sequence = divmod(int(match[1]), _SEQUENCES)
     return f"{milliseconds}-{sequence}"
+
+
+def marker_key(partition: int, project_id: str, scope: str, key: str) -> str:
+    """Name what remembers an idempotency key; scopes hold no colon, so no two keys share a name."""
+    return f"vigilry:{{{partition}}}:once:{project_id}:{scope}:{key}"

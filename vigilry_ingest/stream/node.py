@@ -1,15 +1,14 @@
 """One broker server, and the one connection that a process keeps to it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis import exceptions
 
-from vigilry_ingest.stream.connection import BoundedConnection, Connect
+from vigilry_ingest.stream.connection import BoundedConnection
 from vigilry_ingest.stream.errors import explain, not_answered, not_sent
-
-Command = Sequence[str | bytes | int]
+from vigilry_ingest.stream.script import Command
 
 # A connection that was in use this short a while ago is taken to be alive; an older one is looked at first,
 # so that a broker restarted in a quiet hour costs no sender a 503.
@@ -22,7 +21,7 @@ class Node:
     Not to be used by two callers at once: GroupCommit sees to that.
     """
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Callable[[], BoundedConnection]) -> None:
         self._connect = connect
         self._connection: BoundedConnection | None = None
         self._used_at = 0.0

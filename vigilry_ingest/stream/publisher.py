@@ -1,55 +1,112 @@
 """The publisher: an event goes in, and its jobId comes back once the broker has stored it."""
 
+import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
 from vigilry_ingest.event import Event
-from vigilry_ingest.stream.connection import connector
-from vigilry_ingest.stream.errors import PublishError, explain
-from vigilry_ingest.stream.group_commit import GroupCommit
-from vigilry_ingest.stream.names import events_key, job_id_of, partition_of
-from vigilry_ingest.stream.node import Command, Node
+from vigilry_ingest.stream.address import Host, read_address
+from vigilry_ingest.stream.connection import connection_to
+from vigilry_ingest.stream.durability import read_durability
+from vigilry_ingest.stream.errors import Moved, PublishError, explain, not_sent
+from vigilry_ingest.stream.lane import Appended, Lane
+from vigilry_ingest.stream.names import job_id_of, partition_of
+from vigilry_ingest.stream.node import Node
+from vigilry_ingest.stream.routes import routes_of
+from vigilry_ingest.stream.script import Append, Once, append_of
+
+# A partition that is on its way between servers is followed this often before the sender is told to retry.
+_MOST_HOPS = 5
+
+
+class Published(NamedTuple):
+    """What the sender is told; ``is_replay`` when an earlier request with the same key had published it."""
+
+    job_id: str
+    is_replay: bool
 
 
 class Publisher:
     """Appends events to their project's stream; safe to share between threads or greenlets."""
 
-    def __init__(self, url: str, *, partitions: int, timeout_s: float) -> None:
-        connect = connector(url)
-        self._node = Node(connect)
-        self._health = Node(connect)
-        self._health_group: GroupCommit[Command, Any] = GroupCommit(self._health.exchange)
-        self._group: GroupCommit[Command, bytes] = GroupCommit(self._append)
+    def __init__(
+        self,
+        url: str,
+        *,
+        partitions: int,
+        most_entries: int,
+        durability: str,
+        timeout_s: float,
+        idempotency_ttl_s: int,
+    ) -> None:
+        """Prepare; nothing is connected yet. Raises AddressError, and ValueError for the durability."""
+        self._address = read_address(url)
+        self._routes = routes_of(self._address, partitions)
+        self._durability = read_durability(durability)
         self._partitions = partitions
+        self._most_entries = most_entries
         self._timeout_s = timeout_s
+        self._idempotency_ttl_s = idempotency_ttl_s
+        self._lanes: dict[Host | None, Lane] = {}
+        self._mutex = threading.Lock()
 
-    def publish(self, event: Event) -> str:
-        """Append one event and return its jobId.
+    def publish(self, event: Event, once: Sequence[Once] = ()) -> Published:
+        """Append one event, unless one of its ``once`` keys was used before, and return its jobId.
 
-        Raises PublishError within the publish time-out; then the event may have been stored only if the
-        code is ``broker_timeout``. It is never sent twice.
+        Raises PublishError within the publish time-out. Nothing is ever sent again that may have been
+        stored: only where the code is ``broker_timeout`` or ``broker_not_durable`` may the entry exist.
         """
-        key = events_key(partition_of(event.project_id, self._partitions))
-        command = ("XADD", key, "*", *event.to_entry())
-        return job_id_of(self._group.submit(command, time.monotonic() + self._timeout_s))
+        deadline = time.monotonic() + self._timeout_s
+        partition = partition_of(event.project_id, self._partitions)
+        append = append_of(
+            event, once, partition=partition, most=self._most_entries, ttl_s=self._idempotency_ttl_s
+        )
+        appended = self._append(append, partition, deadline)
+        return Published(job_id_of(appended.entry_id), appended.is_replay)
+
+    def _append(self, append: Append, partition: int, deadline: float) -> Appended:
+        host = self._routes.host_of(partition, deadline)
+        for _ in range(_MOST_HOPS):
+            try:
+                return self._lane(host).append(append, deadline)
+            except Moved as moved:
+                if not moved.is_asking:
+                    self._routes.moved(partition, moved.host)
+                host, append = moved.host, append._replace(is_asking=moved.is_asking)
+        raise PublishError("broker_cluster_down", "The partition is being moved to another server.")
 
     def check(self) -> None:
-        """Ask the broker for a sign of life, on a connection of its own.
+        """Ask the broker for a sign of life, on connections of its own.
 
-        Raises PublishError when there is none within the publish time-out.
+        Raises PublishError when none of its servers gives one within the publish time-out.
         """
-        reply = self._health_group.submit(("PING",), time.monotonic() + self._timeout_s)
-        if isinstance(reply, RedisError):
-            raise explain(reply)
+        deadline = time.monotonic() + self._timeout_s
+        failure = not_sent()
+        for host in self._routes.hosts(deadline):
+            node = Node(lambda host=host: connection_to(self._address, host))  # type: ignore[misc]
+            try:
+                (reply,) = node.exchange([("PING",)], deadline)
+                if not isinstance(reply, RedisError):
+                    return
+                failure = explain(reply)
+            except PublishError as error:
+                failure = error
+            finally:
+                node.close()
+        raise failure
 
     def close(self) -> None:
         """Drop the connections."""
-        self._node.close()
-        self._health.close()
+        for lane in self._lanes.values():
+            lane.close()
 
-    def _append(self, commands: Sequence[Command], deadline: float) -> list[bytes | PublishError]:
-        replies = self._node.exchange(commands, deadline)
-        return [explain(reply) if isinstance(reply, RedisError) else reply for reply in replies]
+    def _lane(self, host: Host | None) -> Lane:
+        lane = self._lanes.get(host)
+        if lane is None:
+            with self._mutex:
+                node = Node(lambda: connection_to(self._address, host))
+                lane = self._lanes.setdefault(host, Lane(node, self._durability, self._routes))
+        return lane

@@ -1,17 +1,19 @@
 """Reading the streams without consuming them: what ``flask events tail`` shows."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from vigilry_ingest.event import Event, InvalidEntry
-from vigilry_ingest.stream.connection import client
+from vigilry_ingest.stream.address import read_address
+from vigilry_ingest.stream.client import make_client
 from vigilry_ingest.stream.errors import PublishError
 from vigilry_ingest.stream.names import events_key, job_id_of
 
-_BLOCK_MS = 1000
 _AT_ONCE = 500
+_LOOK_EVERY_S = 0.2
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 
@@ -20,7 +22,8 @@ class Reader:
     """Follows every partition's stream."""
 
     def __init__(self, url: str, *, partitions: int, timeout_s: float) -> None:
-        self._client: Any = client(url, timeout_s=timeout_s + _BLOCK_MS / 1000)
+        self._address = read_address(url)
+        self._timeout_s = timeout_s
         self._keys = [events_key(partition) for partition in range(partitions)]
 
     def follow(self, last: int) -> Iterator[tuple[str, Event]]:
@@ -29,16 +32,26 @@ class Reader:
         An entry that is not an event of ours is passed over. Raises PublishError when the broker fails.
         """
         try:
-            newest = {key: self._client.xrevrange(key, count=max(last, 1)) for key in self._keys}
-            positions = {key: entries[0][0] if entries else b"0-0" for key, entries in newest.items()}
-            recent = sorted((entry for entries in newest.values() for entry in entries), key=_order)
-            yield from _events(recent[-last:] if last else [])
-            while True:
-                for key, entries in self._client.xread(positions, count=_AT_ONCE, block=_BLOCK_MS):
-                    positions[key.decode()] = entries[-1][0]
-                    yield from _events(entries)
+            with make_client(self._address, timeout_s=self._timeout_s) as client:
+                newest = {key: client.xrevrange(key, count=max(last, 1)) for key in self._keys}
+                positions = {key: entries[0][0] if entries else b"0-0" for key, entries in newest.items()}
+                recent = sorted((entry for entries in newest.values() for entry in entries), key=_order)
+                yield from _events(recent[-last:] if last else [])
+                while True:
+                    news = [entry for key in self._keys for entry in _read_on(client, key, positions)]
+                    yield from _events(sorted(news, key=_order))
+                    if not news:
+                        time.sleep(_LOOK_EVERY_S)
         except RedisError as error:
             raise PublishError("broker_unavailable", f"The broker cannot be read: {error}") from error
+
+
+def _read_on(client: Any, key: str, positions: dict[str, bytes]) -> list[Entry]:
+    """Read what came to one stream. One at a time: in a cluster they stand on different servers."""
+    entries: list[Entry] = client.xrange(key, b"(" + positions[key], count=_AT_ONCE)
+    if entries:
+        positions[key] = entries[-1][0]
+    return entries
 
 
 def _order(entry: Entry) -> tuple[int, int]:

@@ -1,0 +1,68 @@
+"""What every ingest view does at its two ends: write the receipt of an event, and answer 202."""
+
+import hashlib
+import re
+from datetime import UTC, datetime
+
+from flask import Response, request
+
+from vigilry_ingest.event import Event, Receipt
+from vigilry_ingest.ids import new_id
+from vigilry_ingest.schemas.json_object import JsonObject
+from vigilry_ingest.services import caller, request_id, services
+from vigilry_ingest.stream.script import Once
+
+_LONGEST_KEY = 255
+# https://www.w3.org/TR/trace-context/#traceparent-header, version 00.
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+
+
+class IdempotencyKeyError(ValueError):
+    """An Idempotency-Key cannot be used."""
+
+
+def new_receipt() -> Receipt:
+    """Write down who sent this request, and when it came.
+
+    Raises IdempotencyKeyError for an unusable Idempotency-Key.
+    """
+    sender = caller()
+    traceparent = request.headers.get("traceparent")
+    return Receipt(
+        id=new_id("evt"),
+        project_id=sender.project_id,
+        environment=sender.environment,
+        received_at=datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+        request_id=request_id(),
+        idempotency_key=_idempotency_key(),
+        traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
+    )
+
+
+def accept(event: Event, body: JsonObject, *, provider_id: str | None = None) -> Response:
+    """Publish an event and answer 202: it is stored, and this is its jobId.
+
+    The request's Idempotency-Key and the provider's own id of the event make a repeat answer with the first
+    jobId. Raises PublishError.
+    """
+    once = []
+    if event.idempotency_key is not None:
+        fingerprint = hashlib.blake2b(body.text, digest_size=16).hexdigest()
+        once.append(Once(event.kind, event.idempotency_key, fingerprint))
+    if provider_id is not None:
+        # The provider's own retries differ in places such as pending_webhooks, so the id alone decides.
+        once.append(Once(f"{event.kind}-id", provider_id, ""))
+    published = services().publisher.publish(event, once)
+    answer = Response(f'{{"jobId":"{published.job_id}","status":"queued"}}', 202, mimetype="application/json")
+    if published.is_replay:
+        answer.headers["Idempotent-Replayed"] = "true"
+    return answer
+
+
+def _idempotency_key() -> str | None:
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    if not (0 < len(given) <= _LONGEST_KEY and given.isascii() and given.isprintable()):
+        raise IdempotencyKeyError(f"An Idempotency-Key has 1 to {_LONGEST_KEY} visible ASCII characters.")
+    return given

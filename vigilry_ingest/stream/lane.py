@@ -1,0 +1,96 @@
+"""One server's lane: appends in groups, and the wait for the durability that the operator chose."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis.exceptions import NoScriptError, RedisError
+
+from vigilry_ingest.stream.durability import Durability
+from vigilry_ingest.stream.errors import Moved, PublishError, explain
+from vigilry_ingest.stream.group_commit import GroupCommit
+from vigilry_ingest.stream.node import Node
+from vigilry_ingest.stream.routes import Routes
+from vigilry_ingest.stream.script import Append, Command
+
+# These say that the server is not, or no longer, the one to append to.
+_DOUBTFUL = frozenset(
+    {
+        "broker_unavailable",
+        "broker_timeout",
+        "broker_read_only",
+        "broker_primary_down",
+        "broker_cluster_down",
+        "broker_not_durable",
+    }
+)
+
+
+class Appended(NamedTuple):
+    """An entry that stands on the stream; ``is_replay`` when an earlier request had put it there."""
+
+    entry_id: bytes
+    is_replay: bool
+
+
+class Lane:
+    """The way to one server, shared by all requests of a process; each exchange is one round trip."""
+
+    def __init__(self, node: Node, durability: Durability, routes: Routes) -> None:
+        self._node = node
+        self._durability = durability
+        self._routes = routes
+        self._group: GroupCommit[Append, Appended] = GroupCommit(self._exchange)
+
+    def append(self, append: Append, deadline: float) -> Appended:
+        """Append, alone or in a group.
+
+        Raises PublishError by the deadline; Moved when another server is to be asked instead.
+        """
+        try:
+            return self._group.submit(append, deadline)
+        except PublishError as error:
+            if error.code in _DOUBTFUL:
+                self._routes.doubt()
+            raise
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._node.close()
+
+    def _exchange(self, appends: Sequence[Append], deadline: float) -> list[Appended | PublishError]:
+        replies = self._run(appends, deadline, by_digest=True)
+        unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            # A server that was restarted or promoted lacks the script. Nothing was run, so to send it again,
+            # with its source, appends nothing twice.
+            again = self._run([appends[index] for index in unknown], deadline, by_digest=False)
+            for index, reply in zip(unknown, again, strict=True):
+                replies[index] = reply
+        return [_answer(reply) for reply in replies]
+
+    def _run(self, appends: Sequence[Append], deadline: float, *, by_digest: bool) -> list[Any]:
+        commands: list[Command] = []
+        for append in appends:
+            if append.is_asking:
+                commands.append(("ASKING",))
+            commands.append(append.command(by_digest=by_digest))
+        wait = self._durability.command(deadline - time.monotonic())
+        if wait is not None:
+            commands.append(wait)
+        replies = self._node.exchange(commands, deadline)
+        shortfall = self._durability.shortfall(replies.pop()) if wait is not None else None
+        own = [reply for command, reply in zip(commands, replies, strict=False) if command[0] != "ASKING"]
+        if shortfall is None:
+            return own
+        return [reply if isinstance(reply, RedisError) else shortfall for reply in own]
+
+
+def _answer(reply: Any) -> Appended | PublishError:
+    if isinstance(reply, bytes):
+        return Appended(reply, False)
+    if isinstance(reply, list):
+        return Appended(reply[0], True)
+    if isinstance(reply, PublishError):
+        return reply
+    return Moved.read(reply) or explain(reply)
