@@ -23,3 +23,23 @@ forwarded_allow_ips = "127.0.0.1,::1"
 accesslog = None
 # The remote control is one more door, and nothing here needs it.
 control_socket_disable = True
+
+
+def on_starting(server):
+    """Refuse to start when the broker is there, and cannot give the durability that is asked for."""
+    from vigilry_ingest.stream.diagnosis import obstacles
+    from vigilry_ingest.stream.errors import PublishError
+
+    try:
+        found = obstacles(
+            _config.redis_url,
+            partitions=_config.stream_partitions,
+            durability=_config.durability,
+            timeout_s=_config.publish_timeout_ms / 1000,
+        )
+    except PublishError as error:
+        server.log.warning("the broker cannot be used (%s); events are refused until it can", error.code)
+        return
+    if found:
+        reasons = " ".join(f"{each.subject}: {each.text}" for each in found)
+        raise SystemExit(f"VIGILRY_DURABILITY={_config.durability} cannot be had. {reasons}")
