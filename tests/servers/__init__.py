@@ -1,0 +1,1 @@
+"""Real servers for the tests: started by their handles, frozen, killed, restarted and stopped."""
