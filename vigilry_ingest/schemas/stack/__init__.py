@@ -20,7 +20,7 @@ from vigilry_ingest.schemas.stack.python import parse_python
 __all__ = ["MAX_CHAINED", "MAX_FRAMES", "MAX_LINES", "Frame", "ParsedException", "parse_stack"]
 
 _JAVA_FIRST = re.compile(r'Exception in thread "|[^\W\d][\w$]*+\.[\w$.]++(?::|$)')
-_JAVASCRIPT_FIRST = re.compile(r"(?:Uncaught .*|\[)?[\w$.]*(?:Error|Exception)(?: \[[^\]]*\])?(?::|$)")
+_JAVASCRIPT_FIRST = re.compile(r"Uncaught |\[?[\w$.]*(?:Error|Exception)(?: \[[^\]]*\])?(?::|$)")
 
 
 def parse_stack(stack: str) -> ParsedException | None:
