@@ -1,5 +1,8 @@
 """gunicorn's settings, from the same VIGILRY_* variables as the application's; opens no connection."""
 
+import subprocess
+import sys
+
 from vigilry_ingest.config import Config
 
 _config = Config.from_environ()
@@ -27,19 +30,11 @@ control_socket_disable = True
 
 def on_starting(server):
     """Refuse to start when the broker is there, and cannot give the durability that is asked for."""
-    from vigilry_ingest.stream.diagnosis import obstacles
-    from vigilry_ingest.stream.errors import PublishError
-
-    try:
-        found = obstacles(
-            _config.redis_url,
-            partitions=_config.stream_partitions,
-            durability=_config.durability,
-            timeout_s=_config.publish_timeout_ms / 1000,
-        )
-    except PublishError as error:
-        server.log.warning("the broker cannot be used (%s); events are refused until it can", error.code)
-        return
-    if found:
-        reasons = " ".join(f"{each.subject}: {each.text}" for each in found)
-        raise SystemExit(f"VIGILRY_DURABILITY={_config.durability} cannot be had. {reasons}")
+    # In a process of its own: what redis-py imports must not be imported here before gevent's workers have
+    # patched it.
+    doctor = [sys.executable, "-m", "flask", "doctor", "--before-start"]
+    report = subprocess.run(doctor, capture_output=True, text=True, check=False)
+    if report.stdout.strip():
+        server.log.warning("%s", report.stdout.strip())
+    if report.returncode:
+        raise SystemExit(f"VIGILRY_DURABILITY={_config.durability} cannot be had.\n{report.stderr.strip()}")

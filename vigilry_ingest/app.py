@@ -19,6 +19,7 @@ def create_app(config: Config | None = None) -> Flask:
     """
     config = Config.from_environ() if config is None else config
     app = Flask(__name__, static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     attach(app, _make_services(config))
     app.register_blueprint(ingest_blueprint())
     app.register_blueprint(health.blueprint)

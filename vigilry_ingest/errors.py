@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from vigilry_ingest.auth import AuthError
 from vigilry_ingest.body import BodyError
+from vigilry_ingest.db.session import DatabaseError
 from vigilry_ingest.keys.lookup import KeyStoreUnavailable
 from vigilry_ingest.receipt import IdempotencyKeyError
 from vigilry_ingest.schemas.fields import Fault, InvalidEvent
@@ -52,6 +53,7 @@ REFUSALS = {
     "broker_cannot_persist": Refusal(503, "Broker cannot persist", retryable=True),
     "broker_not_durable": Refusal(503, "Not durable yet", retryable=True),
     "broker_refused": Refusal(503, "Broker refused", retryable=True),
+    "event_store_unavailable": Refusal(503, "Event store unavailable", retryable=True),
     "key_store_unavailable": Refusal(503, "Key store unavailable", retryable=True),
 }
 
@@ -96,6 +98,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(InvalidEvent, _invalid_event)
     app.register_error_handler(PublishError, _publish_error)
     app.register_error_handler(KeyStoreUnavailable, _key_store_unavailable)
+    app.register_error_handler(DatabaseError, _database_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -115,6 +118,11 @@ def _publish_error(error: PublishError) -> Response:
 def _key_store_unavailable(error: KeyStoreUnavailable) -> Response:
     _log.warning("key store unavailable, request %s: %s", request_id(), error)
     return problem("key_store_unavailable", "The key cannot be checked at the moment.")
+
+
+def _database_error(error: DatabaseError) -> Response:
+    _log.warning("event store unavailable, request %s: %s", request_id(), error)
+    return problem("event_store_unavailable", "Stored events cannot be looked up at the moment.")
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -45,21 +45,22 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises InvalidEntry when it is not one of ours: another version, a field missing, or not UTF-8.
         """
-        version = entry.get(b"v", b"").decode("utf-8", "replace")
-        if version != ENTRY_VERSION:
-            raise InvalidEntry(f"entry version {version!r} is not {ENTRY_VERSION!r}")
-        missing = [name for name in _REQUIRED if name.encode() not in entry]
-        if missing:
-            raise InvalidEntry(f"entry lacks {', '.join(missing)}")
-        try:
-            values: dict[str, Any] = {
-                name: value if name in _JSON_FIELDS else value.decode()
-                for name in cls.__struct_fields__
-                if (value := entry.get(name.encode())) is not None
-            }
-        except UnicodeDecodeError as error:
-            raise InvalidEntry("entry is not UTF-8") from error
-        return cls(**values)
+        return cls(**_values(entry))
+
+
+class Delivered(Event, frozen=True, kw_only=True):
+    """An event as a worker's handler gets it: with its jobId, and the number of times it was delivered."""
+
+    job_id: str
+    attempts: int
+
+    @classmethod
+    def from_delivery(cls, entry: Mapping[bytes, bytes], job_id: str, attempts: int) -> "Delivered":
+        """Read a stream entry that was delivered to a worker.
+
+        Raises InvalidEntry.
+        """
+        return cls(**_values(entry), job_id=job_id, attempts=attempts)
 
 
 class InvalidEntry(ValueError):
@@ -108,4 +109,22 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _JSON_FIELDS = frozenset({"correlation", "payload"})
+_NAMES = tuple((name, name.encode()) for name in Event.__struct_fields__)
 _REQUIRED = tuple(field.name for field in msgspec.structs.fields(Event) if field.required)
+
+
+def _values(entry: Mapping[bytes, bytes]) -> dict[str, Any]:
+    version = entry.get(b"v", b"").decode("utf-8", "replace")
+    if version != ENTRY_VERSION:
+        raise InvalidEntry(f"entry version {version!r} is not {ENTRY_VERSION!r}")
+    missing = [name for name in _REQUIRED if name.encode() not in entry]
+    if missing:
+        raise InvalidEntry(f"entry lacks {', '.join(missing)}")
+    try:
+        return {
+            name: value if name in _JSON_FIELDS else value.decode()
+            for name, encoded in _NAMES
+            if (value := entry.get(encoded)) is not None
+        }
+    except UnicodeDecodeError as error:
+        raise InvalidEntry("entry is not UTF-8") from error

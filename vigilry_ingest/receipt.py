@@ -54,6 +54,7 @@ def accept(event: Event, body: JsonObject, *, provider_id: str | None = None) ->
         once.append(Once(f"{event.kind}-id", provider_id, ""))
     published = services().publisher.publish(event, once)
     answer = Response(f'{{"jobId":"{published.job_id}","status":"queued"}}', 202, mimetype="application/json")
+    answer.headers["Location"] = f"/ingest/jobs/{published.job_id}"
     if published.is_replay:
         answer.headers["Idempotent-Replayed"] = "true"
     return answer

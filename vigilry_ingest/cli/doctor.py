@@ -1,5 +1,7 @@
 """``flask doctor``: is everything set up so that no event is lost?"""
 
+from typing import Any
+
 import click
 from flask.cli import with_appcontext
 
@@ -8,7 +10,7 @@ from vigilry_ingest.config import Config
 from vigilry_ingest.db.migrate import is_current
 from vigilry_ingest.db.session import DatabaseError
 from vigilry_ingest.services import services
-from vigilry_ingest.stream.diagnosis import Finding, diagnose
+from vigilry_ingest.stream.diagnosis import Finding, diagnose, obstacles
 from vigilry_ingest.stream.errors import PublishError
 
 _MARKS = {
@@ -19,17 +21,24 @@ _MARKS = {
 
 
 @click.command("doctor")
+@click.option(
+    "--before-start",
+    is_flag=True,
+    help="Only look for what makes VIGILRY_DURABILITY impossible; a broker that is away does not.",
+)
 @json_option
 @click.pass_context
 @with_appcontext
-def doctor_command(context: click.Context, as_json: bool) -> None:
+def doctor_command(context: click.Context, as_json: bool, before_start: bool) -> None:
     """Connect as configured, and say what is right and what endangers events. Exit code 1 for a danger."""
-    findings = [*_database(), *_broker(services().config)]
+    config = services().config
+    findings = _obstacles(config) if before_start else [*_database(), *_broker(config)]
     for finding in findings:
         if as_json:
             print_json(finding._asdict())
         else:
-            click.echo(f"{_MARKS[finding.level]}  {finding.subject}: {finding.text}")
+            line = f"{_MARKS[finding.level]}  {finding.subject}: {finding.text}"
+            click.echo(line, err=before_start and finding.level == "danger")
     if any(finding.level == "danger" for finding in findings):
         context.exit(1)
 
@@ -43,13 +52,25 @@ def _database() -> list[Finding]:
         return [Finding("danger", "database", str(error))]
 
 
+def _obstacles(config: Config) -> list[Finding]:
+    try:
+        return obstacles(**_how_to_look(config))
+    except PublishError as error:
+        text = f"It cannot be used yet ({error.code}); events are refused until it can."
+        return [Finding("warning", "broker", text)]
+
+
 def _broker(config: Config) -> list[Finding]:
     try:
-        return diagnose(
-            config.redis_url,
-            partitions=config.stream_partitions,
-            durability=config.durability,
-            timeout_s=config.publish_timeout_ms / 1000,
-        )
+        return diagnose(**_how_to_look(config))
     except PublishError as error:
         return [Finding("danger", "broker", f"It cannot be used as configured ({error.code}).")]
+
+
+def _how_to_look(config: Config) -> dict[str, Any]:
+    return {
+        "url": config.redis_url,
+        "partitions": config.stream_partitions,
+        "durability": config.durability,
+        "timeout_s": config.publish_timeout_ms / 1000,
+    }

@@ -1,7 +1,9 @@
 """How the commands speak: tables and colour on a terminal, JSON for pipes, one clear line for a failure."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -10,10 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from vigilry_ingest.db.session import DatabaseError
+from vigilry_ingest.services import services
+from vigilry_ingest.stream.client import open_client
 from vigilry_ingest.stream.errors import PublishError
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+_BROKER_TIMEOUT_S = 10.0
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -31,6 +37,27 @@ def failures_in_one_line(command: Callable[Arguments, Result]) -> Callable[Argum
             raise click.ClickException(error.detail) from error
 
     return guarded
+
+
+@contextmanager
+def broker_client() -> Iterator[Any]:
+    """Open redis-py's client of the configured broker; its failures become one clear line."""
+    config = services().config
+    try:
+        with open_client(config.redis_url, timeout_s=_BROKER_TIMEOUT_S) as client:
+            yield client
+    except PublishError as error:
+        raise click.ClickException(error.detail) from error
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on a terminal, and nothing in a pipe; yields what to call with each step."""
+    if not sys.stderr.isatty():
+        yield lambda _steps: None
+        return
+    with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
+        yield bar.update
 
 
 def print_json(value: Mapping[str, Any]) -> None:

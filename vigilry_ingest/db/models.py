@@ -1,9 +1,9 @@
-"""The tables: projects, and the keys that belong to them."""
+"""The tables: projects and their keys, and the events that the default worker stores."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, ForeignKey, LargeBinary, MetaData, String
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, LargeBinary, MetaData, String, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -60,3 +60,50 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
 
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
+
+
+class StoredEvent(Base):
+    """One processed event; ``correlation`` and ``payload`` are JSON text, as the sender wrote it.
+
+    They are text and no JSON type, because PostgreSQL's jsonb writes numbers anew and refuses ``\\u0000``.
+    ``job_number`` is the jobId without its ``bull-``.
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (
+        # What a support engineer asks: a project's events by time, narrowed by type or by severity.
+        Index("ix_events_project_time", "project_id", "received_at"),
+        Index("ix_events_project_type_time", "project_id", "type", "received_at"),
+        Index("ix_events_project_severity_time", "project_id", "severity", "received_at"),
+        Index("ix_events_project_job", "project_id", "job_number"),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    job_number: Mapped[int] = mapped_column(BigInteger)
+    # No foreign key: what was accepted is stored, whatever has become of the project meanwhile.
+    project_id: Mapped[str] = mapped_column(String(40))
+    environment: Mapped[str] = mapped_column(String(20))
+    kind: Mapped[str] = mapped_column(String(20))
+    type: Mapped[str] = mapped_column(Text)
+    severity: Mapped[str] = mapped_column(String(10))
+    source: Mapped[str | None] = mapped_column(Text)
+    message: Mapped[str] = mapped_column(Text)
+    correlation: Mapped[str | None] = mapped_column(Text)
+    payload: Mapped[str | None] = mapped_column(Text)
+    received_at: Mapped[datetime]
+    processed_at: Mapped[datetime]
+    idempotency_key: Mapped[str | None] = mapped_column(Text)
+    traceparent: Mapped[str | None] = mapped_column(String(60))
+    request_id: Mapped[str] = mapped_column(String(140))
+
+
+class EventCorrelation(Base):
+    """One key of an event's correlation, so that events can be found by it."""
+
+    __tablename__ = "event_correlations"
+    __table_args__ = (Index("ix_event_correlations_lookup", "project_id", "name", "value"),)
+
+    event_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    project_id: Mapped[str] = mapped_column(String(40))
+    value: Mapped[str] = mapped_column(String(200))

@@ -79,3 +79,12 @@ def revoke(engine: Engine, key_id: str) -> ApiKey:
             raise UnknownKey(key_id)
         row.revoked_at = row.revoked_at or datetime.now(UTC)
         return row
+
+
+def project_id_of(engine: Engine, name_or_id: str) -> str:
+    """Find a project's id by its name; anything else is taken for an id.
+
+    Raises DatabaseError.
+    """
+    with session_on(engine) as session:
+        return session.scalar(select(Project.id).where(Project.name == name_or_id)) or name_or_id

@@ -1,14 +1,18 @@
 """redis-py's own client, for what is off the senders' path: reading, listing, checking."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
+from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from vigilry_ingest.stream.address import Address
+from vigilry_ingest.stream.address import Address, read_address
+from vigilry_ingest.stream.errors import PublishError
 
 
 def make_client(address: Address, *, timeout_s: float) -> Any:
@@ -31,6 +35,19 @@ def make_client(address: Address, *, timeout_s: float) -> Any:
     if address.path:
         return Redis(unix_socket_path=address.path, **options)
     return Redis(host=address.hosts[0][0], port=address.hosts[0][1], **options)
+
+
+@contextmanager
+def open_client(url: str, *, timeout_s: float) -> Iterator[Any]:
+    """Open a client for a piece of work, and close it.
+
+    Raises PublishError for whatever redis-py raises inside.
+    """
+    try:
+        with make_client(read_address(url), timeout_s=timeout_s) as client:
+            yield client
+    except RedisError as error:
+        raise PublishError("broker_unavailable", f"The broker cannot be used: {error}") from error
 
 
 def find_primary(address: Address, *, timeout_s: float) -> tuple[str, int]:

@@ -7,12 +7,10 @@ from typing import Any, Literal, NamedTuple
 
 from redis.exceptions import RedisError
 
-from vigilry_ingest.stream.address import Host, read_address
-from vigilry_ingest.stream.connection import connection_to
+from vigilry_ingest.stream.address import Host
+from vigilry_ingest.stream.broker import Broker
 from vigilry_ingest.stream.durability import Durability, read_durability
 from vigilry_ingest.stream.errors import explain
-from vigilry_ingest.stream.node import Node
-from vigilry_ingest.stream.routes import routes_of
 
 # XAUTOCLAIM, by which a worker takes over what a dead one left, came with 6.2; WAITAOF with 7.2.
 _OLDEST = (6, 2)
@@ -61,21 +59,16 @@ def obstacles(url: str, *, partitions: int, durability: str, timeout_s: float) -
 
 
 def _servers(url: str, partitions: int, timeout_s: float) -> list[_Server]:
-    address = read_address(url)
-    hosts = routes_of(address, partitions).hosts(time.monotonic() + timeout_s)
-    servers = []
-    for host in sorted(hosts, key=str):
-        node = Node(lambda host=host: connection_to(address, host))  # type: ignore[misc]  # host is bound now
-        try:
-            servers.append(_ask(node, host, time.monotonic() + timeout_s))
-        finally:
-            node.close()
-    return servers
+    broker = Broker(url, partitions=partitions)
+    hosts = broker.routes.hosts(time.monotonic() + timeout_s)
+    return [_ask(broker, host, timeout_s) for host in sorted(hosts, key=str)]
 
 
-def _ask(node: Node, host: Host | None, deadline: float) -> _Server:
+def _ask(broker: Broker, host: Host | None, timeout_s: float) -> _Server:
     sent_at = time.time()
-    info, setting, clock = node.exchange([("INFO",), ("CONFIG", "GET", "appendfsync"), ("TIME",)], deadline)
+    info, setting, clock = broker.ask(
+        host, [("INFO",), ("CONFIG", "GET", "appendfsync"), ("TIME",)], timeout_s
+    )
     now = (sent_at + time.time()) / 2
     if isinstance(info, RedisError):
         raise explain(info)

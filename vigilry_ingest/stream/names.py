@@ -3,6 +3,9 @@
 import re
 import zlib
 
+# The group of the default worker, whose word it is that an event is processed.
+DEFAULT_GROUP = "store"
+
 # Six digits for the sequence: a broker would have to append a million entries within one millisecond of its
 # clock to need a seventh.
 _SEQUENCES = 1_000_000
@@ -30,15 +33,36 @@ def job_id_of(entry_id: bytes) -> str:
     return f"bull-{int(milliseconds) * _SEQUENCES + int(sequence)}"
 
 
+def job_number_of(job_id: str) -> int | None:
+    """Give a jobId's number, or None when it is no jobId."""
+    match = _JOB_ID.fullmatch(job_id)
+    return int(match[1]) if match and int(match[1]) < 2**63 else None
+
+
 def entry_id_of(job_id: str) -> str | None:
     """Read a jobId back into the id of its entry, or None when it is no jobId."""
-    match = _JOB_ID.fullmatch(job_id)
-    if match is None:
+    number = job_number_of(job_id)
+    if number is None:
         return None
-    milliseconds, sequence = divmod(int(match[1]), _SEQUENCES)
+    milliseconds, sequence = divmod(number, _SEQUENCES)
     return f"{milliseconds}-{sequence}"
 
 
 def marker_key(partition: int, project_id: str, scope: str, key: str) -> str:
     """Name what remembers an idempotency key; scopes hold no colon, so no two keys share a name."""
     return f"vigilry:{{{partition}}}:once:{project_id}:{scope}:{key}"
+
+
+def dead_index_key(partition: int) -> str:
+    """Name the hash that leads from a group and an entry's id to its dead letter."""
+    return f"vigilry:{{{partition}}}:dead:index"
+
+
+def lease_key(partition: int, group: str) -> str:
+    """Name what tells which worker of a group has a partition."""
+    return f"vigilry:{{{partition}}}:lease:{group}"
+
+
+def members_key(group: str) -> str:
+    """Name the set of a group's workers that are alive."""
+    return f"vigilry:members:{group}"

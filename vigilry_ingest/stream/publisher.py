@@ -5,17 +5,16 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from redis.exceptions import RedisError
-
 from vigilry_ingest.event import Event
-from vigilry_ingest.stream.address import Host, read_address
+from vigilry_ingest.stream.address import Host
+from vigilry_ingest.stream.broker import Broker
 from vigilry_ingest.stream.connection import connection_to
 from vigilry_ingest.stream.durability import read_durability
-from vigilry_ingest.stream.errors import Moved, PublishError, explain, not_sent
+from vigilry_ingest.stream.errors import Moved, PublishError
+from vigilry_ingest.stream.jobs import Standing, find_standing
 from vigilry_ingest.stream.lane import Appended, Lane
 from vigilry_ingest.stream.names import job_id_of, partition_of
 from vigilry_ingest.stream.node import Node
-from vigilry_ingest.stream.routes import routes_of
 from vigilry_ingest.stream.script import Append, Once, append_of
 
 # A partition that is on its way between servers is followed this often before the sender is told to retry.
@@ -43,10 +42,8 @@ class Publisher:
         idempotency_ttl_s: int,
     ) -> None:
         """Prepare; nothing is connected yet. Raises AddressError, and ValueError for the durability."""
-        self._address = read_address(url)
-        self._routes = routes_of(self._address, partitions)
+        self._broker = Broker(url, partitions=partitions)
         self._durability = read_durability(durability)
-        self._partitions = partitions
         self._most_entries = most_entries
         self._timeout_s = timeout_s
         self._idempotency_ttl_s = idempotency_ttl_s
@@ -60,7 +57,7 @@ class Publisher:
         stored: only where the code is ``broker_timeout`` or ``broker_not_durable`` may the entry exist.
         """
         deadline = time.monotonic() + self._timeout_s
-        partition = partition_of(event.project_id, self._partitions)
+        partition = partition_of(event.project_id, self._broker.partitions)
         append = append_of(
             event, once, partition=partition, most=self._most_entries, ttl_s=self._idempotency_ttl_s
         )
@@ -68,35 +65,29 @@ class Publisher:
         return Published(job_id_of(appended.entry_id), appended.is_replay)
 
     def _append(self, append: Append, partition: int, deadline: float) -> Appended:
-        host = self._routes.host_of(partition, deadline)
+        host = self._broker.routes.host_of(partition, deadline)
         for _ in range(_MOST_HOPS):
             try:
                 return self._lane(host).append(append, deadline)
             except Moved as moved:
                 if not moved.is_asking:
-                    self._routes.moved(partition, moved.host)
+                    self._broker.routes.moved(partition, moved.host)
                 host, append = moved.host, append._replace(is_asking=moved.is_asking)
         raise PublishError("broker_cluster_down", "The partition is being moved to another server.")
 
     def check(self) -> None:
-        """Ask the broker for a sign of life, on connections of its own.
+        """Ask the broker for a sign of life.
 
-        Raises PublishError when none of its servers gives one within the publish time-out.
+        Raises PublishError when there is none within the publish time-out.
         """
-        deadline = time.monotonic() + self._timeout_s
-        failure = not_sent()
-        for host in self._routes.hosts(deadline):
-            node = Node(lambda host=host: connection_to(self._address, host))  # type: ignore[misc]
-            try:
-                (reply,) = node.exchange([("PING",)], deadline)
-                if not isinstance(reply, RedisError):
-                    return
-                failure = explain(reply)
-            except PublishError as error:
-                failure = error
-            finally:
-                node.close()
-        raise failure
+        self._broker.check(self._timeout_s)
+
+    def standing_of(self, job_id: str, project_id: str, *, group: str) -> Standing | None:
+        """Find out where a project's job stands for a group; None when the streams know nothing of it.
+
+        Raises PublishError.
+        """
+        return find_standing(self._broker, project_id, job_id, group=group, timeout_s=self._timeout_s)
 
     def close(self) -> None:
         """Drop the connections."""
@@ -107,6 +98,6 @@ class Publisher:
         lane = self._lanes.get(host)
         if lane is None:
             with self._mutex:
-                node = Node(lambda: connection_to(self._address, host))
-                lane = self._lanes.setdefault(host, Lane(node, self._durability, self._routes))
+                node = Node(lambda: connection_to(self._broker.address, host))
+                lane = self._lanes.setdefault(host, Lane(node, self._durability, self._broker.routes))
         return lane

@@ -4,13 +4,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from vigilry_ingest.event import Event, InvalidEntry
-from vigilry_ingest.stream.address import read_address
-from vigilry_ingest.stream.client import make_client
-from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.names import events_key, job_id_of
+from vigilry_ingest.stream.client import open_client
+from vigilry_ingest.stream.names import entry_id_of, events_key, job_id_of
 
 _AT_ONCE = 500
 _LOOK_EVERY_S = 0.2
@@ -22,7 +18,7 @@ class Reader:
     """Follows every partition's stream."""
 
     def __init__(self, url: str, *, partitions: int, timeout_s: float) -> None:
-        self._address = read_address(url)
+        self._url = url
         self._timeout_s = timeout_s
         self._keys = [events_key(partition) for partition in range(partitions)]
 
@@ -31,19 +27,16 @@ class Reader:
 
         An entry that is not an event of ours is passed over. Raises PublishError when the broker fails.
         """
-        try:
-            with make_client(self._address, timeout_s=self._timeout_s) as client:
-                newest = {key: client.xrevrange(key, count=max(last, 1)) for key in self._keys}
-                positions = {key: entries[0][0] if entries else b"0-0" for key, entries in newest.items()}
-                recent = sorted((entry for entries in newest.values() for entry in entries), key=_order)
-                yield from _events(recent[-last:] if last else [])
-                while True:
-                    news = [entry for key in self._keys for entry in _read_on(client, key, positions)]
-                    yield from _events(sorted(news, key=_order))
-                    if not news:
-                        time.sleep(_LOOK_EVERY_S)
-        except RedisError as error:
-            raise PublishError("broker_unavailable", f"The broker cannot be read: {error}") from error
+        with open_client(self._url, timeout_s=self._timeout_s) as client:
+            newest = {key: client.xrevrange(key, count=max(last, 1)) for key in self._keys}
+            positions = {key: entries[0][0] if entries else b"0-0" for key, entries in newest.items()}
+            recent = sorted((entry for entries in newest.values() for entry in entries), key=_order)
+            yield from _events(recent[-last:] if last else [])
+            while True:
+                news = [entry for key in self._keys for entry in _read_on(client, key, positions)]
+                yield from _events(sorted(news, key=_order))
+                if not news:
+                    time.sleep(_LOOK_EVERY_S)
 
 
 def _read_on(client: Any, key: str, positions: dict[str, bytes]) -> list[Entry]:
@@ -65,3 +58,13 @@ def _events(entries: list[Entry]) -> Iterator[tuple[str, Event]]:
             yield job_id_of(entry_id), Event.from_entry(fields)
         except InvalidEntry:
             continue
+
+
+def entries_of_job(client: Any, job_id: str, partitions: int) -> list[Event]:
+    """Find the events with a jobId that are still on a stream; partitions may share a jobId.
+
+    Raises redis.RedisError.
+    """
+    at = entry_id_of(job_id)
+    found = [client.xrange(events_key(each), at, at) for each in range(partitions)] if at else []
+    return [event for entries in found for _, event in _events(entries)]

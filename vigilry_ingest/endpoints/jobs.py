@@ -1,0 +1,55 @@
+"""``GET /ingest/jobs/<jobId>``: what has become of an event."""
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, jsonify
+
+from vigilry_ingest.services import caller, services
+from vigilry_ingest.store.finder import find_job, to_event
+from vigilry_ingest.stream.names import DEFAULT_GROUP, job_number_of
+
+blueprint = Blueprint("jobs", __name__)
+
+
+@blueprint.get("/jobs/<job_id>")
+def show_job(job_id: str) -> Response:
+    """Tell where a job stands, while its entry is on the stream and after it was stored and trimmed."""
+    number = job_number_of(job_id)
+    # The last look is for an event that was stored and trimmed between the first two.
+    answer = None if number is None else _stored(number) or _on_the_way(job_id) or _stored(number)
+    if answer is None:
+        # The same for a malformed id and for another project's job, so that nobody learns of these.
+        abort(404, "Your project has no such job.")
+    return jsonify({"jobId": job_id, **answer})
+
+
+def _stored(number: int) -> dict[str, Any] | None:
+    row = find_job(services().engine, caller().project_id, number)
+    if row is None:
+        return None
+    return {
+        "status": "processed",
+        "eventId": row.id,
+        "kind": row.kind,
+        "type": row.type,
+        "receivedAt": to_event(row).received_at,
+        "processedAt": row.processed_at.isoformat(timespec="milliseconds")[:-6] + "Z",
+    }
+
+
+def _on_the_way(job_id: str) -> dict[str, Any] | None:
+    standing = services().publisher.standing_of(job_id, caller().project_id, group=DEFAULT_GROUP)
+    if standing is None:
+        return None
+    answer: dict[str, Any] = {
+        "status": standing.status,
+        "eventId": standing.event.id,
+        "kind": standing.event.kind,
+        "type": standing.event.type,
+        "receivedAt": standing.event.received_at,
+    }
+    if standing.attempts is not None:
+        answer["attempts"] = standing.attempts
+    if standing.reason is not None:
+        answer["reason"] = standing.reason
+    return answer
