@@ -98,6 +98,9 @@ class Publisher:
         lane = self._lanes.get(host)
         if lane is None:
             with self._mutex:
-                node = Node(lambda: connection_to(self._broker.address, host))
-                lane = self._lanes.setdefault(host, Lane(node, self._durability, self._broker.routes))
+                lane = self._lanes.setdefault(host, self._make_lane(host))
         return lane
+
+    def _make_lane(self, host: Host | None) -> Lane:
+        node = Node(lambda: connection_to(self._broker.address, host))
+        return Lane(node, self._durability, self._broker.routes)

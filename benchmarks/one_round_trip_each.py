@@ -1,0 +1,56 @@
+"""The service without group commit, to measure against: each request has a round trip of its own."""
+
+import dataclasses
+import queue
+from collections.abc import Callable
+
+from vigilry_ingest.app import create_app
+from vigilry_ingest.config import Config
+from vigilry_ingest.services import attach, services
+from vigilry_ingest.stream.address import Host
+from vigilry_ingest.stream.lane import Appended, Lane
+from vigilry_ingest.stream.publisher import Publisher
+from vigilry_ingest.stream.script import Append
+
+
+class _Lanes(Lane):
+    """As many lanes to one server as there are requests at once, each with a connection of its own."""
+
+    def __init__(self, make_lane: Callable[[], Lane]) -> None:
+        self._make_lane = make_lane
+        self._idle: queue.LifoQueue[Lane] = queue.LifoQueue()
+
+    def append(self, append: Append, deadline: float) -> Appended:
+        """Append on a lane that no other request uses meanwhile."""
+        try:
+            lane = self._idle.get_nowait()
+        except queue.Empty:
+            lane = self._make_lane()
+        try:
+            return lane.append(append, deadline)
+        finally:
+            self._idle.put(lane)
+
+
+class _Publisher(Publisher):
+    def _make_lane(self, host: Host | None) -> Lane:
+        make_one = super()._make_lane
+        return _Lanes(lambda: make_one(host))
+
+
+def _replace_publisher() -> None:
+    config = Config.from_environ()
+    publisher = _Publisher(
+        config.redis_url,
+        partitions=config.stream_partitions,
+        most_entries=config.stream_max_entries,
+        durability=config.durability,
+        timeout_s=config.publish_timeout_ms / 1000,
+        idempotency_ttl_s=config.idempotency_ttl_s,
+    )
+    attach(app, dataclasses.replace(services(), publisher=publisher))
+
+
+app = create_app()
+with app.app_context():
+    _replace_publisher()
