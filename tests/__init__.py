@@ -1,0 +1,1 @@
+"""All tests. They start real servers; nothing is mocked."""
