@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
-from vigilry_ingest.config import Config
+from vigilry_ingest.config import Config, ConfigError
 
-_config = Config.from_environ()
+try:
+    _config = Config.from_environ()
+except ConfigError as error:
+    raise SystemExit(f"Error: {error}") from None
 
 wsgi_app = "wsgi:app"
 bind = _config.bind

@@ -2,6 +2,7 @@
 
 from flask import Flask, Response
 
+from vigilry_ingest.application import Application
 from vigilry_ingest.cli import register_commands
 from vigilry_ingest.config import Config
 from vigilry_ingest.db.session import make_engine
@@ -18,7 +19,7 @@ def create_app(config: Config | None = None) -> Flask:
     Raises ConfigError for a setting that cannot be used, and DatabaseError for a database URL that cannot.
     """
     config = Config.from_environ() if config is None else config
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     attach(app, _make_services(config))
     app.register_blueprint(ingest_blueprint())

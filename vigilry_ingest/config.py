@@ -21,7 +21,10 @@ REDIS_SCHEMES = (
 
 
 class ConfigError(ValueError):
-    """A setting is unknown or has a value that cannot be used; says which, and what is allowed."""
+    """A setting is unknown or has a value that cannot be used; says which, and what is allowed.
+
+    It never repeats a URL, nor what a library says of one: a mistyped URL may show its password there.
+    """
 
 
 def _whole_number(low: int, high: int) -> Callable[[str], int]:
@@ -52,8 +55,11 @@ def _matching(pattern: str, form: str) -> Callable[[str], str]:
 
 
 def _redis_url(text: str) -> str:
-    # The value itself is never repeated in the error: it may hold a password.
-    if urlsplit(text).scheme not in REDIS_SCHEMES:
+    try:
+        scheme = urlsplit(text).scheme
+    except ValueError:
+        raise ValueError("must be a URL") from None
+    if scheme not in REDIS_SCHEMES:
         raise ValueError(f"must begin with one of {', '.join(f'{scheme}://' for scheme in REDIS_SCHEMES)}")
     return text
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from flask import Response, request
 
+from vigilry_ingest.application import Answer
 from vigilry_ingest.event import Event, Receipt
 from vigilry_ingest.ids import new_id
 from vigilry_ingest.schemas.json_object import JsonObject
@@ -53,11 +54,10 @@ def accept(event: Event, body: JsonObject, *, provider_id: str | None = None) ->
         # The provider's own retries differ in places such as pending_webhooks, so the id alone decides.
         once.append(Once(f"{event.kind}-id", provider_id, ""))
     published = services().publisher.publish(event, once)
-    answer = Response(f'{{"jobId":"{published.job_id}","status":"queued"}}', 202, mimetype="application/json")
-    answer.headers["Location"] = f"/ingest/jobs/{published.job_id}"
+    headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
     if published.is_replay:
-        answer.headers["Idempotent-Replayed"] = "true"
-    return answer
+        headers.append(("Idempotent-Replayed", "true"))
+    return Answer(f'{{"jobId":"{published.job_id}","status":"queued"}}'.encode(), 202, headers)
 
 
 def _idempotency_key() -> str | None:

@@ -30,6 +30,8 @@ def mint_command(project: str, environment: str, name: str | None, as_json: bool
     """Make an API key for PROJECT, and the project when it is new. The key is shown this once."""
     if not project.strip() or len(project) > 200:
         raise click.BadParameter("must be 1 to 200 characters.", param_hint="PROJECT")
+    if name is not None and len(name) > 200:
+        raise click.BadParameter("must be at most 200 characters.", param_hint="--name")
     minted = mint(services().engine, project, environment, name)
     if as_json:
         print_json(minted._asdict())

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
+
+from vigilry_ingest.config import ConfigError
 
 _LOCK_WAIT_S = 5
 
@@ -19,7 +21,7 @@ class DatabaseError(Exception):
 def make_engine(url: str) -> Engine:
     """Make the engine for an SQLAlchemy URL; nothing is connected yet.
 
-    Raises DatabaseError for a URL that cannot be read, or whose driver is not installed.
+    Raises ConfigError for a URL that cannot be read, or whose driver is not installed.
     """
     try:
         parsed = make_url(url)
@@ -28,12 +30,16 @@ def make_engine(url: str) -> Engine:
             options = {"connect_args": {"timeout": _LOCK_WAIT_S}}
         # An event's text must not come out in a log by way of an error message.
         engine = create_engine(parsed, hide_parameters=True, **options)
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise DatabaseError("VIGILRY_DATABASE_URL is not a URL that SQLAlchemy can read.") from error
+    except (ArgumentError, NoSuchModuleError, ValueError, TypeError):
+        raise ConfigError(
+            "VIGILRY_DATABASE_URL must be an SQLAlchemy URL, such as sqlite:///var/vigilry.db or "
+            "postgresql+psycopg://user:password@host/name"
+        ) from None
     except ModuleNotFoundError as error:
-        raise DatabaseError(
-            f"The driver {error.name} is missing: install vigilry-ingest[postgres] for PostgreSQL."
-        ) from error
+        raise ConfigError(
+            f"VIGILRY_DATABASE_URL needs the driver {error.name}, which is missing: for PostgreSQL install "
+            "vigilry-ingest[postgres]"
+        ) from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     return engine
@@ -48,9 +54,16 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
 
 
 def make_folder_of(engine: Engine) -> None:
-    """Make the folder that an SQLite file stands in; other databases have none."""
+    """Make the folder that an SQLite file stands in; other databases have none.
+
+    Raises DatabaseError.
+    """
     if engine.dialect.name == "sqlite" and engine.url.database:
-        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(engine.url.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseError(f"The folder {folder} cannot be made: {error.strerror}.") from error
 
 
 @contextmanager
@@ -61,6 +74,15 @@ def session_on(engine: Engine) -> Iterator[Session]:
     """
     with translated_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def answers(engine: Engine) -> None:
+    """Ask the database for a sign of life.
+
+    Raises DatabaseError.
+    """
+    with session_on(engine) as session:
+        session.execute(text("SELECT 1"))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine, select
 
 from vigilry_ingest.db.models import ApiKey
+from vigilry_ingest.db.patience import within
 from vigilry_ingest.db.session import DatabaseError, session_on
 from vigilry_ingest.keys.format import digest_of, hint_of, is_well_formed
 
@@ -17,6 +18,8 @@ _log = logging.getLogger(__name__)
 # A memory of this many keys is a few megabytes; the oldest give way, so made-up keys cannot fill it.
 _MOST_REMEMBERED = 10_000
 _RETRY_S = 1.0
+# The longest that a request waits for the key store.
+_ANSWER_S = 1.0
 
 
 class Caller(NamedTuple):
@@ -36,12 +39,12 @@ class KeyStoreUnavailable(Exception):
 class _Known:
     """What the key store said of a key, when it said it, and from when it is to be asked again."""
 
-    __slots__ = ("ask_again_at", "asked_at", "caller")
+    __slots__ = ("ask_again_at", "caller", "usable_until")
 
-    def __init__(self, caller: Caller | None, asked_at: float, ttl_s: float) -> None:
+    def __init__(self, caller: Caller | None, *, ask_again_at: float, usable_until: float) -> None:
         self.caller = caller
-        self.asked_at = asked_at
-        self.ask_again_at = asked_at + ttl_s
+        self.ask_again_at = ask_again_at
+        self.usable_until = usable_until
 
 
 class KeyLookup:
@@ -67,7 +70,7 @@ class KeyLookup:
         digest = digest_of(presented)
         now = time.monotonic()
         known = self._known.get(digest)
-        if known is None or now >= known.ask_again_at:
+        if known is None or now >= known.ask_again_at or now >= known.usable_until:
             if known is None and not is_well_formed(presented):
                 return None
             known = self._ask(presented, digest, known, now)
@@ -81,13 +84,15 @@ class KeyLookup:
             # One request asks; the others go on with what is known until it has its answer.
             known.ask_again_at = now + _RETRY_S
         try:
-            caller = self._select(presented, digest)
+            caller = within(_ANSWER_S, lambda: self._select(presented, digest))
         except DatabaseError as error:
-            if known is not None and known.caller is not None and now < known.asked_at + self._stale_s:
+            if known is not None and known.caller is not None and now < known.usable_until:
                 _log.warning("key store is down, a known key goes on: %s", error)
                 return known
             raise KeyStoreUnavailable(str(error)) from error
-        fresh = _Known(caller, now, self._ttl_s)
+        fresh_until = now + self._ttl_s
+        stale_s = 0.0 if caller is None else self._stale_s
+        fresh = _Known(caller, ask_again_at=fresh_until, usable_until=fresh_until + stale_s)
         with self._mutex:
             # Put last again, so that the first is always the one not asked for the longest.
             self._known.pop(digest, None)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import Engine, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from vigilry_ingest.db.models import ApiKey, Project
@@ -49,13 +50,11 @@ def mint(engine: Engine, project_name: str, environment: str, name: str | None =
 
 
 def _project(session: Session, name: str, now: datetime) -> Project:
-    project = session.scalar(select(Project).where(Project.name == name))
-    if project is None:
-        project = Project(id=new_id("proj"), name=name, created_at=now)
-        session.add(project)
-        # The key's foreign key needs the project's row to stand before it.
-        session.flush()
-    return project
+    """Find a project, or make it. Written before it is read, so that two who make it at once get one."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    project = {"id": new_id("proj"), "name": name, "created_at": now}
+    session.execute(dialect.insert(Project).values(project).on_conflict_do_nothing())
+    return session.scalars(select(Project).where(Project.name == name)).one()
 
 
 def list_keys(engine: Engine) -> list[ApiKey]:

@@ -6,13 +6,11 @@ from urllib.parse import unquote, urlsplit
 
 from redis.connection import parse_url
 
+from vigilry_ingest.config import ConfigError
+
 Host = tuple[str, int]
 
 _DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
-
-
-class AddressError(ValueError):
-    """VIGILRY_REDIS_URL cannot be read; says why, and never repeats it, because it may hold a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +30,26 @@ class Address:
 
 
 def read_address(url: str) -> Address:
-    """Read a URL: ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://host:port,host:port/service``,
+    """Read a URL, VIGILRY_REDIS_URL: ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://host:port,host:port/service``,
     ``redis+cluster://host:port,host:port``, and ``rediss+…`` for the last two behind TLS.
 
     ``unix://var/valkey.sock`` is a path relative to the working directory. The query takes redis-py's own
-    options, such as ``ssl_ca_certs``. Raises AddressError.
+    options, such as ``ssl_ca_certs``. Raises ConfigError.
     """
-    scheme, _, form = urlsplit(url).scheme.partition("+")
     try:
-        if form:
-            return _read_several(url, scheme, form)
-        options: dict[str, Any] = parse_url(url)
-    except (ValueError, TypeError) as error:
-        raise AddressError(f"VIGILRY_REDIS_URL cannot be read: {_reason(error)}") from None
+        scheme, _, form = urlsplit(url).scheme.partition("+")
+        return _read_several(url, scheme, form) if form else _read_one(url, scheme)
+    except ConfigError:
+        raise
+    except (ValueError, TypeError):
+        raise ConfigError(
+            "VIGILRY_REDIS_URL must be a URL whose port is a number; in a password, "
+            "write / as %2F, # as %23, ? as %3F and @ as %40"
+        ) from None
+
+
+def _read_one(url: str, scheme: str) -> Address:
+    options: dict[str, Any] = parse_url(url)
     options.pop("connection_class", None)
     if scheme == "unix":
         path = urlsplit(url).netloc.rpartition("@")[2] + options.pop("path", "")
@@ -58,10 +63,10 @@ def _read_several(url: str, scheme: str, form: str) -> Address:
     login, _, listed = parts.netloc.rpartition("@")
     hosts = tuple(_host(each, _DEFAULT_PORTS[form]) for each in listed.split(",") if each)
     if not hosts:
-        raise ValueError("it names no host")
+        raise ConfigError("VIGILRY_REDIS_URL must name a host")
     service = unquote(parts.path.strip("/"))
     if form == "sentinel" and not service:
-        raise ValueError("a sentinel URL ends in the name of the service: /service")
+        raise ConfigError("VIGILRY_REDIS_URL must end in the name of the sentinels' service: /service")
     # Everything but the hosts is as in redis-py's own URLs, so redis-py reads it.
     plain = f"{scheme}://{login}{'@' if login else ''}localhost?{parts.query}"
     options: dict[str, Any] = parse_url(plain)
@@ -73,10 +78,5 @@ def _read_several(url: str, scheme: str, form: str) -> Address:
 def _host(text: str, default_port: int) -> Host:
     parts = urlsplit(f"//{text}")
     if not parts.hostname:
-        raise ValueError("a host is empty")
+        raise ConfigError("VIGILRY_REDIS_URL must not have an empty host")
     return parts.hostname, parts.port or default_port
-
-
-def _reason(error: Exception) -> str:
-    # The standard library puts the offending text into some of its messages.
-    return str(error).partition(":")[0][:100]

@@ -18,7 +18,7 @@ class Broker:
     """The broker as a whole: which server has a partition, and what it answers."""
 
     def __init__(self, url: str, *, partitions: int) -> None:
-        """Prepare; nothing is connected yet. Raises AddressError."""
+        """Prepare; nothing is connected yet. Raises ConfigError."""
         self.address = read_address(url)
         self.partitions = partitions
         self.routes = routes_of(self.address, partitions)

@@ -38,7 +38,7 @@ class _Server(NamedTuple):
 def diagnose(url: str, *, partitions: int, durability: str, timeout_s: float) -> list[Finding]:
     """Look at every server that serves a partition.
 
-    Raises PublishError when one cannot be reached, and AddressError.
+    Raises PublishError when one cannot be reached, and ConfigError.
     """
     wanted = read_durability(durability)
     servers = _servers(url, partitions, timeout_s)
@@ -48,7 +48,7 @@ def diagnose(url: str, *, partitions: int, durability: str, timeout_s: float) ->
 def obstacles(url: str, *, partitions: int, durability: str, timeout_s: float) -> list[Finding]:
     """Find what makes the durability impossible as the servers are set up.
 
-    Raises PublishError when one cannot be reached, and AddressError.
+    Raises PublishError when one cannot be reached, and ConfigError.
     """
     wanted = read_durability(durability)
     servers = _servers(url, partitions, timeout_s)
@@ -145,6 +145,8 @@ def _append_only_file(server: _Server, wanted: Durability) -> Finding:
 
 
 def _replicas(server: _Server, wanted: Durability) -> Finding:
+    if server.info.get("role") == "slave":
+        return Finding("danger", server.name, "It is a replica itself and takes no events: name its primary.")
     count = int(server.info.get("connected_slaves", "0"))
     if count < wanted.replicas:
         return Finding(

@@ -41,7 +41,7 @@ class Publisher:
         timeout_s: float,
         idempotency_ttl_s: int,
     ) -> None:
-        """Prepare; nothing is connected yet. Raises AddressError, and ValueError for the durability."""
+        """Prepare; nothing is connected yet. Raises ConfigError, and ValueError for the durability."""
         self._broker = Broker(url, partitions=partitions)
         self._durability = read_durability(durability)
         self._most_entries = most_entries
