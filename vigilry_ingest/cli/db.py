@@ -13,7 +13,10 @@ db_group = AppGroup("db", help="The database's tables.")
 @db_group.command("upgrade")
 @failures_in_one_line
 def upgrade_command() -> None:
-    """Bring the database to this version; safe to repeat."""
+    """Bring the database to this version.
+
+    Safe to repeat, and to run on several hosts at once.
+    """
     applied = upgrade(services().engine)
     for name in applied:
         click.echo(f"applied {name}")

@@ -30,7 +30,7 @@ _ids_argument = click.argument("ids", nargs=-1, metavar="DEAD_ID…")
 @json_option
 @failures_in_one_line
 def list_command(group: str | None, as_json: bool) -> None:
-    """List the dead letters with their reasons, oldest first."""
+    """List them with their reasons."""
     with broker_client() as client:
         letters = list(_of_group(_letters(client), group))
     if as_json:
@@ -48,7 +48,7 @@ def list_command(group: str | None, as_json: bool) -> None:
 @json_option
 @failures_in_one_line
 def show_command(id_: str, as_json: bool) -> None:
-    """Show one dead letter with its event."""
+    """Show one with its event."""
     with broker_client() as client:
         letter = _find(client, id_)
     event = letter.event()
@@ -72,7 +72,10 @@ def show_command(id_: str, as_json: bool) -> None:
 @json_option
 @failures_in_one_line
 def retry_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool) -> None:
-    """Put dead letters back on their streams, for their own group alone."""
+    """Put some back on their streams.
+
+    Only their own group gets them again, under the jobId that they have always had.
+    """
     _settle(ids, is_all, group, as_json, revive, "retried")
 
 
@@ -84,7 +87,7 @@ def retry_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @failures_in_one_line
 def drop_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool, yes: bool) -> None:
-    """Delete dead letters for good."""
+    """Delete some for good."""
     if not yes:
         click.confirm("The events are lost for their group. Delete them?", abort=True)
     _settle(ids, is_all, group, as_json, drop, "dropped")

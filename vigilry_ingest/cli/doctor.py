@@ -30,7 +30,11 @@ _MARKS = {
 @click.pass_context
 @with_appcontext
 def doctor_command(context: click.Context, as_json: bool, before_start: bool) -> None:
-    """Connect as configured, and say what is right and what endangers events. Exit code 1 for a danger."""
+    """Say what endangers events.
+
+    Connects as configured, and says a line for each thing that is right, doubtful or dangerous. The exit
+    code is 1 when something is dangerous.
+    """
     config = services().config
     findings = _obstacles(config) if before_start else [*_database(), *_broker(config)]
     for finding in findings:

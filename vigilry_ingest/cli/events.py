@@ -44,6 +44,8 @@ def _pairs(_context: click.Context, _option: click.Parameter, given: tuple[str, 
     return dict(each.split("=", 1) for each in given)
 
 
+# 128 and the signal's number, as shells have it.
+_INTERRUPTED = 130
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"])
 
 events_group = AppGroup("events", help="Events, on the streams and in the store.")
@@ -83,16 +85,23 @@ def time_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def tail_command(
     last: int, as_json: bool, project: str | None, severity: str | None, kind: str | None, type_: str | None
 ) -> None:
-    """Show the newest events, then each new one as it comes, until Ctrl-C."""
+    """Follow the streams live.
+
+    Shows the newest events, then each new one as it comes, until Ctrl-C.
+    """
     config = services().config
     reader = Reader(
         config.redis_url, partitions=config.stream_partitions, timeout_s=config.publish_timeout_ms / 1000
     )
     project_id = project and project_id_of(services().engine, project)
     wanted = {"project_id": project_id, "severity": severity, "kind": kind, "type": type_}
-    for job_id, event in reader.follow(last):
-        if all(value in (None, getattr(event, name)) for name, value in wanted.items()):
-            click.echo(json_of(job_id, event) if as_json else line_of(job_id, event))
+    try:
+        for job_id, event in reader.follow(last):
+            if all(value in (None, getattr(event, name)) for name, value in wanted.items()):
+                click.echo(json_of(job_id, event) if as_json else line_of(job_id, event))
+    except KeyboardInterrupt:
+        # The way to end it, and no failure to speak of.
+        raise SystemExit(_INTERRUPTED) from None
 
 
 @events_group.command("list")
@@ -110,7 +119,7 @@ def tail_command(
 def list_command(
     most: int, as_json: bool, type_: str | None, since: datetime | None, until: datetime | None, **wanted: Any
 ) -> None:
-    """List the newest stored events that fit, newest first."""
+    """List stored events, newest first."""
     chosen = Filter(type=type_, since=_utc(since), until=_utc(until), **wanted)
     rows = newest_events(services().engine, chosen, most)
     for row in rows:
@@ -125,7 +134,7 @@ def list_command(
 @json_option
 @failures_in_one_line
 def show_command(id_: str, as_json: bool) -> None:
-    """Show one event, stored or still on its stream."""
+    """Show one event, wherever it is."""
     number = job_number_of(id_)
     rows = find_event(services().engine, event_id=None if number is not None else id_, job_number=number)
     found: list[tuple[str, Event, str | None]] = [
@@ -148,7 +157,10 @@ def show_command(id_: str, as_json: bool) -> None:
 @json_option
 @failures_in_one_line
 def stats_command(as_json: bool) -> None:
-    """Tell, by partition and group, how much is waiting, and what keeps a stream from being trimmed."""
+    """Tell how far each group has come.
+
+    By partition and group: how much is waiting, for how long, and what keeps a stream from being trimmed.
+    """
     with broker_client() as client:
         states = [partition_state(client, each) for each in range(services().config.stream_partitions)]
     if as_json:
@@ -177,7 +189,10 @@ def stats_command(as_json: bool) -> None:
 @click.confirmation_option(prompt="What the group has not processed will never reach it. Remove it?")
 @failures_in_one_line
 def forget_group_command(group: str) -> None:
-    """Remove a consumer group that nobody uses any more, so that its streams can be trimmed."""
+    """Remove a consumer group.
+
+    For one that nobody uses any more and that keeps the streams from being trimmed.
+    """
     with broker_client() as client:
         removed = sum(
             forget_group(client, each, group) for each in range(services().config.stream_partitions)
@@ -201,7 +216,7 @@ def replay_command(
     until: datetime | None,
     **wanted: Any,
 ) -> None:
-    """Feed stored events to a group again, oldest first."""
+    """Feed stored events to a group again."""
     parts = services()
     chosen = Filter(type=type_, since=_utc(since), until=_utc(until), **wanted)
     rows = oldest_first(parts.engine, chosen)

@@ -11,6 +11,8 @@ from vigilry_ingest.keys.format import ENVIRONMENTS
 from vigilry_ingest.keys.registry import Minted, UnknownKey, list_keys, mint, revoke
 from vigilry_ingest.services import services
 
+_LONGEST_NAME = 200
+
 keys_group = AppGroup("keys", help="API keys: mint, list, revoke.")
 
 
@@ -27,11 +29,16 @@ keys_group = AppGroup("keys", help="API keys: mint, list, revoke.")
 @json_option
 @failures_in_one_line
 def mint_command(project: str, environment: str, name: str | None, as_json: bool) -> None:
-    """Make an API key for PROJECT, and the project when it is new. The key is shown this once."""
-    if not project.strip() or len(project) > 200:
-        raise click.BadParameter("must be 1 to 200 characters.", param_hint="PROJECT")
-    if name is not None and len(name) > 200:
-        raise click.BadParameter("must be at most 200 characters.", param_hint="--name")
+    """Make an API key for PROJECT.
+
+    Makes the project too when it is new. The key is shown this once.
+    """
+    if not project.strip() or len(project) > _LONGEST_NAME or not project.isprintable():
+        raise click.BadParameter(f"must be 1 to {_LONGEST_NAME} printable characters.", param_hint="PROJECT")
+    if name is not None and (len(name) > _LONGEST_NAME or not name.isprintable()):
+        raise click.BadParameter(
+            f"must be at most {_LONGEST_NAME} printable characters.", param_hint="--name"
+        )
     minted = mint(services().engine, project, environment, name)
     if as_json:
         print_json(minted._asdict())
@@ -54,7 +61,7 @@ curl -i {where}/ingest/events -H 'X-Api-Key: {minted.api_key}' -H 'Content-Type:
 @json_option
 @failures_in_one_line
 def list_command(as_json: bool) -> None:
-    """List every key by its hint; never the key itself."""
+    """List every key by its hint."""
     rows = list_keys(services().engine)
     if as_json:
         for row in rows:
@@ -71,7 +78,10 @@ def list_command(as_json: bool) -> None:
 @json_option
 @failures_in_one_line
 def revoke_command(key_id: str, as_json: bool) -> None:
-    """Refuse the key KEY_ID from now on, on every worker within VIGILRY_KEY_CACHE_TTL_S."""
+    """Refuse the key KEY_ID from now on.
+
+    Holds on every worker within VIGILRY_KEY_CACHE_TTL_S.
+    """
     try:
         row = revoke(services().engine, key_id)
     except UnknownKey as error:

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from vigilry_ingest.db.session import DatabaseError
 from vigilry_ingest.services import services
@@ -20,6 +21,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 _BROKER_TIMEOUT_S = 10.0
+_NO_TERMINAL_WIDTH = 10_000
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -69,8 +71,9 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]
     """Print rows as a table that fits the terminal, and that is not cut in a pipe."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=200)
+        console = Console(width=_NO_TERMINAL_WIDTH)
     table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        # As text, because rich would take a name such as [red] for its own markup.
+        table.add_row(*(Text(cell) for cell in row))
     console.print(table)

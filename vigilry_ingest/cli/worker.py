@@ -39,7 +39,10 @@ from vigilry_ingest.stream.names import DEFAULT_GROUP
 )  # fmt: skip
 @with_appcontext
 def worker_command(group: str, name: str | None, batch: int, deliveries: int, handler_timeout: float) -> None:
-    """Process the events of a group until TERM or Ctrl-C, which let it finish the batch in hand."""
+    """Process the events of a group.
+
+    Until TERM or Ctrl-C, which let it finish the batch in hand.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     parts = services()
     handler = Store(parts.engine).write if name is None else _load(name)

@@ -8,20 +8,39 @@ from vigilry_ingest.db.session import DatabaseError
 
 Result = TypeVar("Result")
 
-# So many may hang at once in a process; then no more are sent after them.
+# So many ask at once in a process; when all of them hang, no more are sent after them.
 _places = threading.BoundedSemaphore(8)
 
 
-class _Errand(Generic[Result]):
-    """One question, asked in a thread of its own that ends whenever the database lets it."""
+class Errand(Generic[Result]):
+    """One question to the database, in a thread of its own that ends whenever the database lets it.
 
-    def __init__(self, ask: Callable[[], Result]) -> None:
+    It waits ``place_s`` seconds for its turn when many ask at once.
+    """
+
+    def __init__(self, ask: Callable[[], Result], *, place_s: float = 0.0) -> None:
         self._ask = ask
         self._done = threading.Event()
         self._result: Result | None = None
         self._error: BaseException | None = None
+        if _places.acquire(timeout=place_s):
+            threading.Thread(target=self._run, daemon=True).start()
+        else:
+            self._error = DatabaseError("The database answers nothing, and too many wait for it.")
+            self._done.set()
 
-    def run(self) -> None:
+    def result(self, seconds: float) -> Result:
+        """Return the answer, or raise the error, that comes within so many seconds.
+
+        Raises DatabaseError when none does.
+        """
+        if not self._done.wait(seconds):
+            raise DatabaseError(f"The database has not answered within {seconds:.1f} s.")
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]  # it is what the question returned
+
+    def _run(self) -> None:
         try:
             self._result = self._ask()
         except BaseException as error:
@@ -29,22 +48,3 @@ class _Errand(Generic[Result]):
         finally:
             _places.release()
             self._done.set()
-
-    def result(self, seconds: float) -> Result:
-        if not self._done.wait(seconds):
-            raise DatabaseError(f"The database has not answered within {seconds:g} s.")
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value]  # it is what ``ask`` returned
-
-
-def within(seconds: float, ask: Callable[[], Result]) -> Result:
-    """Ask the database something, and return the answer or raise the error that comes in time.
-
-    Raises DatabaseError when none does.
-    """
-    if not _places.acquire(timeout=seconds):
-        raise DatabaseError("The database answers nothing.")
-    errand = _Errand(ask)
-    threading.Thread(target=errand.run, daemon=True).start()
-    return errand.result(seconds)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import Engine, create_engine, event, exc, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
@@ -98,4 +98,7 @@ def translated_errors() -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise DatabaseError("The database closed the connection.") from error
+        if type(error) is exc.DatabaseError:
+            # Neither the statement's nor the data's fault: such as a file that is no database.
+            raise DatabaseError(f"The database cannot be used: {error.orig}") from error
         raise

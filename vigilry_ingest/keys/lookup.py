@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine, select
 
 from vigilry_ingest.db.models import ApiKey
-from vigilry_ingest.db.patience import within
+from vigilry_ingest.db.patience import Errand
 from vigilry_ingest.db.session import DatabaseError, session_on
 from vigilry_ingest.keys.format import digest_of, hint_of, is_well_formed
 
@@ -84,7 +84,7 @@ class KeyLookup:
             # One request asks; the others go on with what is known until it has its answer.
             known.ask_again_at = now + _RETRY_S
         try:
-            caller = within(_ANSWER_S, lambda: self._select(presented, digest))
+            caller = Errand(lambda: self._select(presented, digest), place_s=_ANSWER_S).result(_ANSWER_S)
         except DatabaseError as error:
             if known is not None and known.caller is not None and now < known.usable_until:
                 _log.warning("key store is down, a known key goes on: %s", error)
