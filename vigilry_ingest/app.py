@@ -21,6 +21,8 @@ def create_app(config: Config | None = None) -> Flask:
     config = Config.from_environ() if config is None else config
     app = Application(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
+    # `//` in a path is a mistake to be told of, and no reason to redirect a POST.
+    app.url_map.merge_slashes = False
     attach(app, _make_services(config))
     app.register_blueprint(ingest_blueprint())
     app.register_blueprint(health.blueprint)

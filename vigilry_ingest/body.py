@@ -5,6 +5,8 @@ from flask import request
 from vigilry_ingest.schemas.json_object import JsonObject, parse_object
 from vigilry_ingest.services import services
 
+_AT_ONCE = 64 * 1024
+
 
 class BodyError(Exception):
     """A body cannot be taken; ``code`` is the refusal's word."""
@@ -36,8 +38,8 @@ def _check_type() -> None:
 
 
 def _read_bytes(limit: int) -> bytes:
-    coding = request.headers.get("Content-Encoding", "identity").lower()
-    if coding != "identity":
+    coding = request.headers.get("Content-Encoding", "").lower()
+    if coding not in ("", "identity"):
         raise BodyError("unsupported_encoding", f"Send the body as it is; it was encoded as {coding[:100]}.")
     length = request.content_length
     if length is not None and length > limit:
@@ -56,6 +58,23 @@ def _read_bytes(limit: int) -> bytes:
     if length is not None and len(text) < length:
         raise BodyError("incomplete_body", f"The body ended after {len(text):,} of {length:,} bytes.")
     return bytes(text)
+
+
+def discard_rest() -> None:
+    """Read and drop what is left of the body of a request that is refused, up to four times the limit.
+
+    gunicorn's threaded worker closes a connection whose body was not read, without saying so in the answer,
+    and the sender's next request on it would be lost.
+    """
+    if not request.environ.get("wsgi.input_terminated"):
+        return
+    left = 4 * services().config.max_body_bytes
+    try:
+        while left > 0 and (dropped := len(request.environ["wsgi.input"].read(_AT_ONCE))):
+            left -= dropped
+    except Exception:
+        # It broke off; the server closes the connection then.
+        return
 
 
 def _too_large(limit: int, reason: str) -> BodyError:

@@ -7,7 +7,7 @@ from flask import Flask, Response, json, request
 from werkzeug.exceptions import HTTPException
 
 from vigilry_ingest.auth import AuthError
-from vigilry_ingest.body import BodyError
+from vigilry_ingest.body import BodyError, discard_rest
 from vigilry_ingest.db.session import DatabaseError
 from vigilry_ingest.keys.lookup import KeyStoreUnavailable
 from vigilry_ingest.receipt import IdempotencyKeyError
@@ -64,6 +64,7 @@ def problem(
     code: str, detail: str, *, faults: list[Fault] | None = None, retry_after: int | None = None
 ) -> Response:
     """Answer a refusal as application/problem+json."""
+    discard_rest()
     refusal = REFUSALS[code]
     body = {
         "type": f"/docs/errors/{code}",

@@ -2,14 +2,17 @@
 
 import difflib
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 import marshmallow
 import msgspec
 from marshmallow import fields
 
-from vigilry_ingest.schemas.json_object import JsonObject
+from vigilry_ingest.schemas.json_object import JsonObject, Number
+
+# Nobody mends more at once, and a body may hold a hundred thousand unknown names.
+_MOST_FAULTS = 100
 
 SEVERITIES = ("INFO", "WARN", "ERROR", "CRITICAL")
 
@@ -107,12 +110,17 @@ class StatusCode(_Field):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> int:  # noqa: ARG002  marshmallow's signature
-        if not isinstance(value, Decimal):
+        if not isinstance(value, Number):
             raise self.make_error("type")
+        try:
+            number = Decimal(value.text)
+        except InvalidOperation:
+            # Its exponent is beyond what even Decimal takes.
+            raise self.make_error("range") from None
         # The range comes first: to make a whole number of 1e999999 would need gigabytes.
-        if not 100 <= value <= 599 or value != int(value):
+        if not 100 <= number <= 599 or number != int(number):
             raise self.make_error("range")
-        return int(value)
+        return int(number)
 
 
 class EventSchema(marshmallow.Schema):
@@ -128,12 +136,14 @@ class EventSchema(marshmallow.Schema):
         try:
             return self.load(body.members)  # type: ignore[no-any-return]  # marshmallow returns Any
         except marshmallow.ValidationError as error:
-            raise InvalidEvent(self._faults(error.messages)) from None
+            raise InvalidEvent(self._faults(error.messages, body)) from None
 
-    def _faults(self, messages: Any) -> list[Fault]:
+    def _faults(self, messages: Any, body: JsonObject) -> list[Fault]:
         faults = []
-        for name, message in messages.items():
-            code, detail = message[0]
+        # In the schema's order, and then in the body's: marshmallow gives unknown names in any.
+        in_order = [name for name in (*self.fields, *body.members) if name in messages]
+        for name in list(dict.fromkeys(in_order))[:_MOST_FAULTS]:
+            code, detail = messages[name][0]
             if code == "unknown_field":
                 detail += self._suggestion(name)
             faults.append(Fault(_pointer(name), code, detail))

@@ -1,8 +1,7 @@
 """Reading a JSON object so that nothing in it changes: nested objects stay the bytes that they came as."""
 
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,10 +10,16 @@ class MalformedJson(ValueError):
     """The bytes are not one JSON object in valid UTF-8; says what is wrong and where."""
 
 
+class Number(NamedTuple):
+    """A JSON number, as it was written: it may be longer or larger than any type of Python's takes."""
+
+    text: str
+
+
 class JsonObject(msgspec.Struct, frozen=True):
     """A JSON object: its exact text, and its members by name.
 
-    A member is str, bool, None, Decimal (exact), or ``msgspec.Raw`` (the text of an object or array).
+    A member is str, bool, None, Number, or ``msgspec.Raw`` (the text of an object or array).
     """
 
     text: bytes
@@ -54,15 +59,12 @@ def parse_object(text: bytes) -> JsonObject:
         raise MalformedJson(f"The body is not valid UTF-8 at byte {error.start}.") from error
     except RecursionError as error:
         raise MalformedJson("The body is nested too deeply.") from error
-    except InvalidOperation as error:
-        raise MalformedJson("The body holds a number that is too long to be read.") from error
     except msgspec.ValidationError as error:
         raise MalformedJson("The body must be a JSON object.") from error
     except msgspec.DecodeError as error:
         raise MalformedJson(_explain(text, error)) from error
     if len(members) != len(pairs):
-        repeated = next(name for name in members if sum(str(each) == name for each in pairs) > 1)
-        raise MalformedJson(f"The member {repeated[:100]!r} stands more than once in the object.")
+        raise MalformedJson(f"The member {_repeated(pairs)[:100]!r} stands more than once in the object.")
     return JsonObject(text, members)
 
 
@@ -74,7 +76,16 @@ def _member(raw: msgspec.Raw) -> object:
     if first in b"{[":
         return raw
     literal = bytes(view)
-    return _LITERALS[literal] if literal in _LITERALS else Decimal(literal.decode())
+    return _LITERALS[literal] if literal in _LITERALS else Number(literal.decode())
+
+
+def _repeated(names: Iterable[str]) -> str:
+    seen = set()
+    for name in map(str, names):
+        if name in seen:
+            break
+        seen.add(name)
+    return name
 
 
 def _explain(text: bytes, error: msgspec.DecodeError) -> str:
