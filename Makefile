@@ -7,10 +7,10 @@ INSTALLED := $(VENV)/.installed
 FIRST_KEY := var/first-key.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format check lock clean
+.PHONY: help setup run test ledger bench-groups lint format check lock clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make .venv and install the locked versions into it
 
@@ -36,6 +36,12 @@ $(FIRST_KEY): | setup
 
 test: setup ## Run all tests, against real servers
 	$(BIN)/pytest
+
+ledger: setup ## Break the broker and the workers under load, and count what is lost or doubled
+	$(BIN)/python -m benchmarks.ledger
+
+bench-groups: setup ## Measure group commit against one round trip each, under each worker class
+	$(BIN)/python -m benchmarks.group_commit
 
 lint: setup ## Look for faults without running anything
 	$(BIN)/ruff check .

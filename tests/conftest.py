@@ -41,7 +41,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_database_url(tmp_path: Path) -> str:
     """Give an SQLite database that is not migrated."""
     return f"sqlite:///{tmp_path}/empty.db"
 

@@ -1,6 +1,10 @@
 """The body room: from a request's bytes to a JSON object, with type, encoding and size checked on the way."""
 
-from flask import request
+from contextlib import suppress
+from functools import partial
+from typing import BinaryIO
+
+from flask import Response, request
 
 from vigilry_ingest.schemas.json_object import JsonObject, parse_object
 from vigilry_ingest.services import services
@@ -60,21 +64,22 @@ def _read_bytes(limit: int) -> bytes:
     return bytes(text)
 
 
-def discard_rest() -> None:
-    """Read and drop what is left of the body of a request that is refused, up to four times the limit.
+def drain_after(answer: Response) -> None:
+    """Read and drop, once an answer has gone out, what is left of the body, up to four times the limit.
 
     gunicorn's threaded worker closes a connection whose body was not read, without saying so in the answer,
     and the sender's next request on it would be lost.
     """
-    if not request.environ.get("wsgi.input_terminated"):
-        return
-    left = 4 * services().config.max_body_bytes
-    try:
-        while left > 0 and (dropped := len(request.environ["wsgi.input"].read(_AT_ONCE))):
-            left -= dropped
-    except Exception:
-        # It broke off; the server closes the connection then.
-        return
+    if request.environ.get("wsgi.input_terminated"):
+        most = 4 * services().config.max_body_bytes
+        answer.call_on_close(partial(_drain, request.environ["wsgi.input"], most))
+
+
+def _drain(stream: BinaryIO, most: int) -> None:
+    # A body that broke off ends the connection by itself; every server has its own exceptions for it.
+    with suppress(Exception):
+        while most > 0 and (dropped := len(stream.read(_AT_ONCE))):
+            most -= dropped
 
 
 def _too_large(limit: int, reason: str) -> BodyError:

@@ -7,7 +7,7 @@ from flask import Flask, Response, json, request
 from werkzeug.exceptions import HTTPException
 
 from vigilry_ingest.auth import AuthError
-from vigilry_ingest.body import BodyError, discard_rest
+from vigilry_ingest.body import BodyError, drain_after
 from vigilry_ingest.db.session import DatabaseError
 from vigilry_ingest.keys.lookup import KeyStoreUnavailable
 from vigilry_ingest.receipt import IdempotencyKeyError
@@ -64,7 +64,6 @@ def problem(
     code: str, detail: str, *, faults: list[Fault] | None = None, retry_after: int | None = None
 ) -> Response:
     """Answer a refusal as application/problem+json."""
-    discard_rest()
     refusal = REFUSALS[code]
     body = {
         "type": f"/docs/errors/{code}",
@@ -79,6 +78,7 @@ def problem(
     if faults is not None:
         body["errors"] = [fault._asdict() for fault in faults]
     answer = Response(json.dumps(body), refusal.status, content_type="application/problem+json")
+    drain_after(answer)
     if refusal.status == 401:
         answer.headers["WWW-Authenticate"] = 'ApiKey realm="ingest", header="X-Api-Key"'
     if retry_after is None and refusal.status == 503:

@@ -1,5 +1,6 @@
 """redis-py's own client, for what is off the senders' path: reading, listing, checking."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -46,8 +47,10 @@ def open_client(url: str, *, timeout_s: float) -> Iterator[Any]:
     try:
         with make_client(read_address(url), timeout_s=timeout_s) as client:
             yield client
-    except RedisError as error:
-        raise PublishError("broker_unavailable", f"The broker cannot be used: {error}") from error
+    except (RedisError, RedisClusterException) as error:
+        # What redis-py says of the sentinels goes on for pages; the first words are the reason.
+        reason = re.split(r"[:\n{]", str(error), maxsplit=1)[0]
+        raise PublishError("broker_unavailable", f"The broker cannot be used: {reason}.") from error
 
 
 def find_primary(address: Address, *, timeout_s: float) -> tuple[str, int]:
@@ -60,5 +63,9 @@ def find_primary(address: Address, *, timeout_s: float) -> tuple[str, int]:
 
 
 def _sentinel(address: Address, timeout_s: float) -> Sentinel:
-    options = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    if address.is_tls:
+        # The sentinels speak TLS too; a login is the servers' own.
+        options |= {name: value for name, value in address.options.items() if name.startswith("ssl_")}
+        options["ssl"] = True
     return Sentinel(address.hosts, sentinel_kwargs=options | {"retry": Retry(NoBackoff(), 0)})

@@ -34,12 +34,11 @@ class Moved(PublishError):
 
     @classmethod
     def read(cls, error: Exception) -> Self | None:
-        """Read ``MOVED 3999 host:port`` or ``ASK 3999 host:port``, or give None for any other error."""
-        word, _, rest = str(error).partition(" ")
-        if word not in ("MOVED", "ASK"):
+        """Read redis-py's MovedError and AskError, or give None for any other error."""
+        if not isinstance(error, exceptions.AskError):
             return None
-        host, _, port = rest.rpartition(" ")[2].rpartition(":")
-        return cls((host, int(port)), is_asking=word == "ASK")
+        # To redis-py a MovedError is an AskError too.
+        return cls((error.host, error.port), is_asking=not isinstance(error, exceptions.MovedError))
 
 
 # redis-py gives some of the server's error words a class of their own and leaves the others in the text.
@@ -52,10 +51,10 @@ _BY_CLASS: dict[type[Exception], tuple[str, str]] = {
         "broker_cluster_down",
         "The broker's cluster does not serve this partition.",
     ),
+    exceptions.TryAgainError: ("broker_cluster_down", "The partition is being moved to another server."),
 }
 _BY_WORD = {
     "STREAMFULL": ("stream_full", "The project's stream is full until its workers have caught up."),
-    "TRYAGAIN": ("broker_cluster_down", "The partition is being moved to another server."),
     "MISCONF": ("broker_cannot_persist", "The broker cannot write to its disk and takes no events."),
     "NOREPLICAS": ("broker_not_durable", "The broker has fewer replicas than it demands."),
 }

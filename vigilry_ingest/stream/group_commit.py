@@ -65,8 +65,19 @@ class GroupCommit(Generic[Item, Reply]):
         return member.answer
 
     def _wait(self, member: _Member[Item, Reply], deadline: float) -> None:
-        if member.gate.acquire(timeout=max(deadline - time.monotonic(), 0)):
-            return
+        try:
+            is_called = member.gate.acquire(timeout=max(deadline - time.monotonic(), 0))
+        except BaseException:
+            # The caller is being stopped, by a signal or by gevent. Was it just told to lead, then somebody
+            # else must, or nobody ever would again.
+            self._leave(member)
+            if member.group is not None:
+                self._settle(member.group, [not_sent()] * len(member.group))
+            raise
+        if not is_called:
+            self._leave(member)
+
+    def _leave(self, member: _Member[Item, Reply]) -> None:
         with self._mutex:
             if member in self._waiting:
                 self._waiting.remove(member)
@@ -79,12 +90,16 @@ class GroupCommit(Generic[Item, Reply]):
         except PublishError as error:
             answers = [error] * len(group)
         finally:
-            # Also when a worker is being stopped in the middle: nobody is left to wait for a lost leader.
-            self._pass_on()
-            for member, answer in zip(group, answers, strict=True):
-                member.answer = answer
-                if member.gate.locked():
-                    member.gate.release()
+            # Also when the leader is being stopped in the middle: nobody is left to wait for it.
+            self._settle(group, answers)
+
+    def _settle(self, group: list[_Member[Item, Reply]], answers: Sequence[Reply | PublishError]) -> None:
+        """Pass the lead on first, so that the next group is under way, and hand out the answers."""
+        self._pass_on()
+        for member, answer in zip(group, answers, strict=True):
+            member.answer = answer
+            if member.gate.locked():
+                member.gate.release()
 
     def _pass_on(self) -> None:
         with self._mutex:

@@ -59,11 +59,13 @@ class Lane:
         self._node.close()
 
     def _exchange(self, appends: Sequence[Append], deadline: float) -> list[Appended | PublishError]:
-        replies = self._run(appends, deadline, by_digest=True)
+        # The first exchange brings the script's source along: a server that lacks it would spend the deadline
+        # waiting for the durability of nothing.
+        replies = self._run(appends, deadline, by_digest=self._node.is_connected)
         unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            # A server that was restarted or promoted lacks the script. Nothing was run, so to send it again,
-            # with its source, appends nothing twice.
+            # The server lost the script meanwhile. Nothing was run, so to send it again, with its source,
+            # appends nothing twice.
             again = self._run([appends[index] for index in unknown], deadline, by_digest=False)
             for index, reply in zip(unknown, again, strict=True):
                 replies[index] = reply

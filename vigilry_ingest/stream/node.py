@@ -47,6 +47,11 @@ class Node:
         finally:
             self._used_at = time.monotonic()
 
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether there is a connection from before."""
+        return self._connection is not None and self._connection.is_connected
+
     def close(self) -> None:
         """Drop the connection; the next exchange makes a new one."""
         connection, self._connection = self._connection, None

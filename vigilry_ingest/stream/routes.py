@@ -11,7 +11,7 @@ from redis.crc import key_slot
 from vigilry_ingest.stream.address import Address, Host
 from vigilry_ingest.stream.client import find_primary
 from vigilry_ingest.stream.connection import connection_to
-from vigilry_ingest.stream.errors import not_sent
+from vigilry_ingest.stream.errors import explain, not_sent
 from vigilry_ingest.stream.names import events_key
 
 # While a server is down, whoever knows better is not asked more often than this.
@@ -70,14 +70,17 @@ class Routes:
         try:
             if not self._in_doubt or (self._table and now - self._asked_at < _ASK_EVERY_S):
                 return
+            self._asked_at = now
             # Half of the time is left for the append itself.
             self._table = list(self._find(now + (deadline - now) / 2))
             self._in_doubt = False
         except (exceptions.RedisError, OSError) as error:
-            if not self._table:
-                raise not_sent("The broker's primary cannot be found; the event was not sent.") from error
+            if self._table:
+                return
+            if isinstance(error, exceptions.ClusterDownError):
+                raise explain(error) from error
+            raise not_sent("The broker's primary cannot be found; the event was not sent.") from error
         finally:
-            self._asked_at = time.monotonic()
             self._mutex.release()
 
 

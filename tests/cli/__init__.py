@@ -1,0 +1,185 @@
+"""The commands, run as an operator runs them: the real ``flask`` in the repository's root."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from queue import Empty, Queue
+from typing import IO, Self
+
+import click
+
+from vigilry_ingest.app import create_app
+from vigilry_ingest.config import Config
+from vigilry_ingest.db.migrate import upgrade
+from vigilry_ingest.db.session import make_engine
+
+ROOT = Path(__file__).parents[2]
+_FOREIGN = ("VIGILRY_", "FLASK_")
+_TIMEOUT_S = 30.0
+
+Words = str | bytes
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Return this process's environment with these VIGILRY_* settings and no others."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    return own | {f"VIGILRY_{name}": value for name, value in settings.items()}
+
+
+def command(*words: Words) -> list[Words]:
+    """Return the command line of ``flask`` and its words."""
+    return [sys.executable, "-m", "flask", *words]
+
+
+def flask(*words: Words, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run ``flask`` with the settings, named without VIGILRY_, to its end."""
+    return subprocess.run(
+        command(*words),
+        cwd=ROOT,
+        env=environment(**settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+    )
+
+
+def flask_well(*words: Words, **settings: str) -> str:
+    """Run ``flask``, check that it ends well and complains of nothing, and return its output."""
+    done = flask(*words, **settings)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def failure_of(*words: Words, **settings: str) -> str:
+    """Run ``flask``, check that it ends with exit code 1 and one clear line, and return the line."""
+    done = flask(*words, **settings)
+    return the_one_line(done.returncode, done.stdout, done.stderr)
+
+
+def the_one_line(returncode: int, stdout: str, stderr: str) -> str:
+    """Check that a command failed with exit code 1 and one clear line, and return the line."""
+    assert_no_traceback(stderr)
+    assert (returncode, stdout) == (1, ""), stderr
+    assert stderr.startswith("Error: ")
+    assert stderr.endswith("\n")
+    assert stderr.count("\n") == 1, stderr
+    return stderr
+
+
+def assert_no_traceback(stderr: str) -> None:
+    """Check that a command told of a failure in words for people."""
+    assert "Traceback" not in stderr, "a traceback that ends in: " + stderr.splitlines()[-1]
+
+
+def assert_misuse(*words: Words, **settings: str) -> str:
+    """Run ``flask``, check that it refuses the words themselves (exit code 2), and return why."""
+    done = flask(*words, **settings)
+    assert_no_traceback(done.stderr)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Usage: " in done.stderr
+    return done.stderr
+
+
+def assert_readable_help(group: click.Group) -> None:
+    """Check the help of a group and of each of its commands."""
+    assert group.name
+    runner = create_app(Config()).test_cli_runner()
+    page = flask_well(group.name, "--help")
+    _assert_page(page, group)
+    for name, each in group.commands.items():
+        line = next(line for line in page.splitlines() if line.split()[:1] == [name])
+        assert len(line.split()) > 2, f"nothing is said of {name}"
+        assert not line.endswith("..."), f"what is said of {name} is cut off: {line}"
+        # Within this process, because a process for each page would take seconds.
+        shown = runner.invoke(args=[group.name, name, "--help"])
+        assert shown.exit_code == 0, shown.output
+        _assert_page(shown.output, each)
+
+
+def _assert_page(page: str, described: click.Command) -> None:
+    assert page.startswith("Usage: ")
+    assert max(len(line) for line in page.splitlines()) <= 80
+    assert described.help
+    for parameter in described.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"nothing is said of {parameter.opts}"
+            assert all(option in page for option in parameter.opts)
+        else:
+            assert parameter.make_metavar(click.Context(described)) in page
+
+
+def migrate(database_url: str) -> None:
+    """Bring a database to this version, faster than by the command."""
+    engine = make_engine(database_url)
+    upgrade(engine)
+    engine.dispose()
+
+
+class Running:
+    """A command that goes on until it is told to end; its lines can be waited for."""
+
+    def __init__(self, *words: Words, **settings: str) -> None:
+        self._popen = subprocess.Popen(
+            command(*words),
+            cwd=ROOT,
+            env=environment(**settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._lines: Queue[str] = Queue()
+        assert self._popen.stdout
+        self._reader = threading.Thread(target=self._read, args=(self._popen.stdout,), daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._popen.kill()
+        self._popen.wait(_TIMEOUT_S)
+        self._reader.join(_TIMEOUT_S)
+        for stream in (self._popen.stdout, self._popen.stderr):
+            if stream:
+                stream.close()
+
+    def _read(self, stdout: IO[bytes]) -> None:
+        # As bytes, because nothing but a line feed ends a line.
+        for line in stdout:
+            self._lines.put(line.decode())
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._popen.pid
+
+    def line(self, timeout_s: float = 10.0) -> str:
+        """Return the next line, without its end."""
+        line = self._lines.get(timeout=timeout_s)
+        assert line.endswith("\n")
+        return line[:-1]
+
+    def is_silent(self, seconds: float) -> bool:
+        """Tell whether no line comes for a time."""
+        try:
+            self.line(seconds)
+        except Empty:
+            return True
+        return False
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does."""
+        self._popen.send_signal(signal.SIGINT)
+
+    def wait(self, timeout_s: float = _TIMEOUT_S) -> tuple[int, str, str]:
+        """Wait for the end; return the exit code, what of the output was not yet read, and the errors."""
+        assert self._popen.stderr
+        errors = self._popen.stderr.read().decode()
+        returncode = self._popen.wait(timeout_s)
+        self._reader.join(timeout_s)
+        rest = [self._lines.get() for _ in range(self._lines.qsize())]
+        return returncode, "".join(rest), errors

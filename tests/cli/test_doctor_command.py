@@ -1,0 +1,270 @@
+"""``flask doctor``: each thing that endangers events is seen on a real server, and named."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.cli import flask
+from tests.servers.postgres import Postgres
+from tests.servers.proxy import TcpProxy
+from tests.servers.sentinel import SentinelSetup
+from tests.servers.valkey import HOST, User, Valkey
+from tests.stream import KeyStore
+from vigilry_ingest.app import create_app
+from vigilry_ingest.config import Config
+from vigilry_ingest.services import services
+
+MEMORY = ("maxmemory", "1gb")
+
+
+class Report(NamedTuple):
+    """What the doctor said: its exit code, and its findings as (level, subject, text)."""
+
+    exit_code: int
+    findings: list[tuple[str, str, str]]
+
+    def of(self, level: str) -> list[str]:
+        """Give the subjects and texts of one level."""
+        return [f"{subject}: {text}" for each, subject, text in self.findings if each == level]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyStore]:
+    with KeyStore(tmp_path_factory.mktemp("keys")) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Valkey]:
+    """Run a broker that is set up as it should be."""
+    with Valkey(tcp=True, settings=dict([MEMORY])) as server:
+        yield server
+
+
+@contextmanager
+def changed(broker: Valkey, name: str, value: str) -> Iterator[None]:
+    """Change a broker's setting for a while."""
+    before = broker.ask("CONFIG GET", name)[name]
+    broker.ask("CONFIG SET", name, value)
+    try:
+        yield
+    finally:
+        broker.ask("CONFIG SET", name, before)
+
+
+def look(broker_url: str, database_url: str, **settings: Any) -> Report:
+    """Run the doctor in this process, and read its JSON."""
+    app = create_app(Config(redis_url=broker_url, database_url=database_url, **settings))
+    result = app.test_cli_runner().invoke(args=["doctor", "--json"])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    with app.app_context():
+        services().engine.dispose()
+    findings = [json.loads(line) for line in result.stdout.splitlines()]
+    for finding in findings:
+        assert finding.keys() == {"level", "subject", "text"}
+    return Report(result.exit_code, [(each["level"], each["subject"], each["text"]) for each in findings])
+
+
+def assert_danger(report: Report, *words: str) -> None:
+    """Check that there is exactly one danger, and that it says these words."""
+    (danger,) = report.of("danger")
+    for word in words:
+        assert word in danger
+    assert report.exit_code == 1
+
+
+def assert_warning(report: Report, *words: str) -> None:
+    """Check that there is no danger and exactly one warning, and that it says these words."""
+    (warning,) = report.of("warning")
+    for word in words:
+        assert word in warning
+    assert report.of("danger") == []
+    assert report.exit_code == 0
+
+
+def assert_well(report: Report) -> None:
+    """Check that all is right."""
+    assert {level for level, _, _ in report.findings} == {"ok"}, report
+    assert report.exit_code == 0
+
+
+def test_a_good_setup_is_called_good(broker: Valkey, store: KeyStore) -> None:
+    report = look(broker.url, store.url)
+    assert_well(report)
+    said = " ".join(report.of("ok"))
+    for word in ("database", "Valkey", "noeviction", "append-only file", "replicas", "clock"):
+        assert word in said
+
+
+def test_the_report_for_people_has_a_line_for_each_finding(broker: Valkey, store: KeyStore) -> None:
+    looked = flask("doctor", REDIS_URL=broker.url, DATABASE_URL=store.url)
+    assert (looked.returncode, looked.stderr) == (0, "")
+    lines = looked.stdout.splitlines()
+    assert len(lines) == len(look(broker.url, store.url).findings)
+    assert all(line.startswith("ok ") for line in lines)
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "allkeys-random"])
+def test_a_broker_that_evicts_is_a_danger(broker: Valkey, store: KeyStore, policy: str) -> None:
+    with changed(broker, "maxmemory-policy", policy):
+        assert_danger(look(broker.url, store.url), "broker", policy, "noeviction")
+
+
+def test_a_broker_that_may_use_all_memory_is_a_warning(broker: Valkey, store: KeyStore) -> None:
+    with changed(broker, "maxmemory", "0"):
+        assert_warning(look(broker.url, store.url), "broker", "maxmemory")
+
+
+@pytest.mark.parametrize("durability", ["memory", "fsync"])
+def test_a_broker_without_an_append_only_file_is_a_danger(
+    broker: Valkey, store: KeyStore, durability: str
+) -> None:
+    with changed(broker, "appendonly", "no"):
+        assert_danger(look(broker.url, store.url, durability=durability), "broker", "appendonly yes")
+
+
+def test_a_broker_that_never_syncs_is_a_danger(broker: Valkey, store: KeyStore) -> None:
+    with changed(broker, "appendfsync", "no"):
+        assert_danger(look(broker.url, store.url), "broker", "appendfsync")
+
+
+def test_a_broker_that_syncs_each_second_is_a_warning_where_senders_wait_for_it(
+    broker: Valkey, store: KeyStore
+) -> None:
+    assert_warning(look(broker.url, store.url, durability="fsync"), "broker", "everysec", "always")
+    assert_well(look(broker.url, store.url, durability="memory"))
+    with changed(broker, "appendfsync", "always"):
+        assert_well(look(broker.url, store.url, durability="fsync"))
+
+
+def test_missing_replicas_are_a_danger_until_they_are_there(broker: Valkey, store: KeyStore) -> None:
+    assert_danger(look(broker.url, store.url, durability="replicas:1"), "broker", "0 replicas", "1")
+    with Valkey(replica_of=broker) as replica:
+        broker.wait_replicas(1)
+        assert_well(look(broker.url, store.url, durability="replicas:1"))
+        assert_danger(look(broker.url, store.url, durability="replicas:2"), "broker", "1 replica", "2")
+        replica.stop()
+    assert_well(look(broker.url, store.url))
+
+
+def test_a_broker_that_is_a_replica_itself_is_a_danger(broker: Valkey, store: KeyStore) -> None:
+    with Valkey(replica_of=broker, settings=dict([MEMORY])) as replica:
+        broker.wait_replicas(1)
+        assert_danger(look(replica.url, store.url), "broker", "replica")
+
+
+def test_a_broker_that_forbids_config_is_looked_at_as_far_as_it_lets(store: KeyStore) -> None:
+    user = User("ann", "hush", "~vigilry:* +@all -config")
+    with Valkey(user=user, settings=dict([MEMORY])) as broker:
+        report = look(broker.url, store.url)
+    assert report.of("danger") == []
+    assert report.exit_code == 0
+
+
+def test_a_broker_that_is_away_is_a_danger(store: KeyStore) -> None:
+    with Valkey() as broker:
+        broker.stop()
+        assert_danger(look(broker.url, store.url), "broker", "broker_unavailable")
+
+
+def test_a_broker_that_does_not_answer_is_a_danger_in_time(store: KeyStore) -> None:
+    with Valkey() as broker, TcpProxy(broker.socket_path or broker.address) as proxy:
+        proxy.stall()
+        url = f"redis://{HOST}:{proxy.port}"
+        assert_danger(look(url, store.url, publish_timeout_ms=200), "broker")
+
+
+def test_a_wrong_password_is_a_danger_and_is_not_repeated(store: KeyStore) -> None:
+    with Valkey(requirepass="door") as broker:
+        for login in (":wr0ng@", ""):
+            report = look(broker.url.replace(":door@", login), store.url)
+            assert_danger(report, "broker")
+            assert "wr0ng" not in str(report)
+
+
+def test_every_server_that_holds_a_partition_is_looked_at(store: KeyStore) -> None:
+    with SentinelSetup() as setup:
+        primary = setup.server_at(setup.primary())
+        primary.ask("CONFIG SET", *MEMORY)
+        assert_well(look(setup.url, store.url, durability="replicas:1"))
+        primary.ask("CONFIG SET", "maxmemory-policy", "allkeys-lru")
+        assert_danger(look(setup.url, store.url), f"{HOST}:{primary.port}", "allkeys-lru")
+        for sentinel in setup.sentinels:
+            sentinel.stop()
+        assert_danger(look(setup.url, store.url), "broker")
+
+
+def test_a_database_that_is_not_migrated_is_a_danger(broker: Valkey, tmp_path: Path) -> None:
+    assert_danger(look(broker.url, f"sqlite:///{tmp_path}/new.db"), "database", "flask db upgrade")
+
+
+def test_a_database_that_is_not_migrated_is_a_danger_on_postgresql(
+    broker: Valkey, postgres: Postgres
+) -> None:
+    assert_danger(look(broker.url, postgres.new_database()), "database", "flask db upgrade")
+
+
+def test_a_database_that_is_away_is_a_danger_and_its_password_is_not_told(broker: Valkey) -> None:
+    with closing(TcpProxy((HOST, 1))) as proxy:
+        url = f"postgresql+psycopg://ann:hush-hush@{HOST}:{proxy.port}/vigilry"
+        report = look(broker.url, url)
+    assert_danger(report, "database")
+    assert "hush-hush" not in str(report)
+
+
+def test_several_dangers_are_all_told(tmp_path: Path) -> None:
+    with Valkey(appendonly=False, settings={"maxmemory-policy": "allkeys-lru"}) as broker:
+        looked = flask(
+            "doctor",
+            REDIS_URL=broker.url,
+            DATABASE_URL=f"sqlite:///{tmp_path}/new.db",
+            DURABILITY="replicas:2",
+        )
+    assert looked.returncode == 1
+    dangers = [line for line in looked.stdout.splitlines() if line.startswith("danger")]
+    assert len(dangers) == 4
+    for word, line in zip(("migrated", "allkeys-lru", "append-only", "replicas"), dangers, strict=True):
+        assert word in line
+
+
+def test_the_secrets_of_a_good_setup_are_not_told(store: KeyStore) -> None:
+    with Valkey(requirepass="hush-hush", tcp=True, unix=False) as broker:
+        for words in (("doctor",), ("doctor", "--json")):
+            looked = flask(*words, REDIS_URL=broker.url, DATABASE_URL=store.url)
+            assert looked.returncode == 0, looked.stdout
+            assert "hush-hush" not in looked.stdout + looked.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        # What was not escaped makes a port of a password.
+        "redis://:hush/hush@127.0.0.1:6379",
+        "redis://:hush#hush@127.0.0.1:6379",
+        "redis://:hush?hush@127.0.0.1:6379",
+        "redis+sentinel://ann:hush/hush@127.0.0.1:26379/vigilry",
+        "redis+sentinel://ann:hush#hush@127.0.0.1:26379/vigilry",
+        "redis+cluster://:hush/hush@127.0.0.1:6379",
+        "redis://:hush@[127.0.0.1:6379",
+        "redis://:hush@127.0.0.1:65536",
+        "redis://:hush@127.0.0.1:6379?socket_timeout=hush",
+        "http://:hush@127.0.0.1",
+    ],
+)
+def test_the_secret_of_a_url_that_cannot_be_read_is_not_told(store: KeyStore, url: str) -> None:
+    settings = {"VIGILRY_REDIS_URL": url, "VIGILRY_DATABASE_URL": store.url}
+    with pytest.raises(ValueError, match="VIGILRY_REDIS_URL") as caught:
+        create_app(Config.from_environ(settings))
+    assert "hush" not in str(caught.value)
+
+
+def test_the_secret_of_a_url_that_cannot_be_read_is_not_told_by_the_command(store: KeyStore) -> None:
+    url = "redis+sentinel://ann:hush/hush@127.0.0.1:26379/vigilry"
+    looked = flask("doctor", REDIS_URL=url, DATABASE_URL=store.url)
+    assert looked.returncode != 0
+    assert "VIGILRY_REDIS_URL" in looked.stderr
+    assert "hush" not in looked.stdout + looked.stderr
