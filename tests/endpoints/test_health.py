@@ -117,6 +117,12 @@ def test_a_service_is_ready_again_after_its_first_look(site: Site) -> None:
     assert [site.is_ready() for _ in range(3)] == [True] * 3
 
 
+def test_many_looks_at_once_all_find_the_service_ready(site: Site) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = [answer for answer, _ in pool.map(site.get, ["/health/ready"] * 40)]
+    assert [answer.text for answer in answers if answer.status_code != 200] == []
+
+
 @pytest.mark.parametrize("fault", [Process.kill, Process.freeze])
 def test_a_broker_that_is_gone_or_frozen_makes_the_service_unready_until_it_is_back(
     site: Site, fault: Callable[[Process], None]

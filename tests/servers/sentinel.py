@@ -9,7 +9,8 @@ from tests.servers.waiting import wait_until
 Address = tuple[str, int]
 
 # How often sentinels ask and tell, in milliseconds; by default they meet only after seconds. A replica is
-# promoted only when it was heard of within five ping periods, and while the primary is down that is once a second.
+# promoted only when it was heard of within five ping periods, and while the primary is down that is once a
+# second.
 _PERIODS = ("PING-PERIOD", 300, "INFO-PERIOD", 200, "ASK-PERIOD", 100, "PUBLISH-PERIOD", 200)
 
 
