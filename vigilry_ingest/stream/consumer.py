@@ -2,31 +2,30 @@
 
 import logging
 import os
-import secrets
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from vigilry_ingest.event import Delivered
+from vigilry_ingest.ids import new_id
 from vigilry_ingest.stream.address import read_address
 from vigilry_ingest.stream.client import make_client
 from vigilry_ingest.stream.delivery import Hands
+from vigilry_ingest.stream.intake import BLOCK_MS, Intake
 from vigilry_ingest.stream.leases import Leases
-from vigilry_ingest.stream.names import events_key
-from vigilry_ingest.stream.pending import Delivery, make_group, pending_ids, remove_idle_consumers
+from vigilry_ingest.stream.pending import has_strays, make_group, pending_ids, remove_idle_consumers
 from vigilry_ingest.stream.retention import trim
+from vigilry_ingest.stream.stopping import Stopping
 
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[Sequence[Delivered]], None]
 
-_BLOCK_MS = 500
 _CLIENT_TIMEOUT_S = 5.0
-_TRIM_EVERY_S = 1.0
+_TIDY_EVERY_S = 1.0
 _LONGEST_PAUSE_S = 5.0
 
 
@@ -51,109 +50,120 @@ class Consumer:
     def __init__(
         self, url: str, handler: Handler, *, group: str, partitions: int, limits: Limits = Limits()  # noqa: B008  immutable
     ) -> None:  # fmt: skip
+        """Prepare; nothing is connected yet. Raises ConfigError."""
         self._address = read_address(url)
-        self._client = make_client(self._address, timeout_s=_CLIENT_TIMEOUT_S)
+        self._handler = handler
         self._group = group
-        self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._partitions = partitions
         self._limits = limits
-        self._stopping = threading.Event()
-        self._hands = Hands(
-            self._client, handler, group=group, name=self._name,
-            most_deliveries=limits.deliveries, stopping=self._stopping,
-        )  # fmt: skip
-        self._leases = Leases(
-            self._client, group=group, name=self._name, partitions=partitions, on_tick=self._end_when_hung
-        )
-        self._known: set[int] = set()
-        self._trimmed_at = 0.0
+        self._name = new_id(f"{socket.gethostname()}:{os.getpid()}")
+        self._stopping = Stopping()
 
     def stop(self) -> None:
         """Let ``run`` end after the batch in hand; may be called from a signal handler."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Work until ``stop``; a broker that fails is waited for."""
-        self._leases.start()
+        """Work until ``stop``; a broker that fails is waited for, and what was in hand is delivered again."""
         pause_s = 0.0
-        try:
-            while not self._stopping.wait(pause_s):
-                try:
-                    self._turn()
-                    pause_s = 0.0
-                except RedisError as error:
-                    pause_s = self._recover(error, pause_s)
-        finally:
-            self._leases.stop()
-            self._client.close()
+        while not self._stopping.wait(pause_s):
+            begun_at = time.monotonic()
+            try:
+                with make_client(self._address, timeout_s=_CLIENT_TIMEOUT_S) as client:
+                    self._work(client)
+            except (RedisError, RedisClusterException) as error:
+                has_worked = time.monotonic() - begun_at > _LONGEST_PAUSE_S
+                pause_s = 0.1 if has_worked or not pause_s else min(pause_s * 2, _LONGEST_PAUSE_S)
+                _log.warning("the broker fails, trying again in %.1f s: %s", pause_s, str(error)[:200])
 
-    def _end_when_hung(self) -> None:
-        busy_s = self._hands.busy_s()
+    def _work(self, client: Any) -> None:
+        hands = Hands(
+            client, self._handler, group=self._group, name=self._name,
+            most_deliveries=self._limits.deliveries, stopping=self._stopping,
+        )  # fmt: skip
+        leases = Leases(
+            client, group=self._group, name=self._name, partitions=self._partitions,
+            on_tick=lambda: self._end_when_hung(hands),
+        )  # fmt: skip
+        intake = Intake(
+            client, group=self._group, name=self._name, batch=self._limits.batch,
+            is_cluster=self._address.form == "cluster",
+        )  # fmt: skip
+        with leases:
+            turns = _Turns(client, hands, leases, intake, group=self._group, name=self._name)
+            while not self._stopping.is_set():
+                turns.take(self._stopping)
+
+    def _end_when_hung(self, hands: Hands) -> None:
+        busy_s = hands.busy_s()
         if busy_s > self._limits.handler_s:
             # A call cannot be interrupted from outside. Its leases run out, another worker takes over, and
             # the event that hangs every worker ends in the dead letters.
             _log.critical("the handler has hung for %.0f s; this worker ends", busy_s)
             os._exit(1)
 
-    def _recover(self, error: RedisError, pause_s: float) -> float:
-        # What was read and not acknowledged is delivered again: every partition is taken over anew.
-        self._known.clear()
-        if str(error).startswith("NOGROUP"):
-            _log.warning("the broker has lost the group %s; it is made again", self._group)
-            return 0.0
-        longer_s = min(max(pause_s * 2, 0.1), _LONGEST_PAUSE_S)
-        _log.warning("the broker fails, trying again in %.1f s: %s", longer_s, error)
-        return longer_s
 
-    def _turn(self) -> None:
+class _Turns:
+    """The turns of a worker on one client: take over, try again, read, hand over, tidy up."""
+
+    def __init__(
+        self, client: Any, hands: Hands, leases: Leases, intake: Intake, *, group: str, name: str
+    ) -> None:
+        self._client = client
+        self._hands = hands
+        self._leases = leases
+        self._intake = intake
+        self._group = group
+        self._name = name
+        self._known: set[int] = set()
+        self._tidied_at = time.monotonic()
+
+    def take(self, stopping: Stopping) -> None:
+        """Take one turn; it blocks for a moment when there is nothing to do.
+
+        Raises redis.RedisError.
+        """
         held = self._leases.held()
-        for partition in sorted(held - self._known):
-            self._take_over(partition)
-        self._known &= held
-        self._hands.forget_all_but(held)
-        self._hands.try_again()
-        if not held:
-            self._stopping.wait(_BLOCK_MS / 1000)
+        try:
+            for partition in sorted(held - self._known):
+                self._take_over(partition, stopping)
+            self._known &= held
+            self._hands.forget_all_but(held)
+            self._hands.try_again()
+            if not held:
+                stopping.wait(BLOCK_MS / 1000)
+                return
+            deliveries = self._intake.read(sorted(held))
+        except RedisError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            _log.warning("the broker has lost the group %s; it is made again", self._group)
+            self._known.clear()
             return
-        self._hands.handle(self._read(sorted(held)))
-        if time.monotonic() - self._trimmed_at > _TRIM_EVERY_S:
-            self._trimmed_at = time.monotonic()
-            for partition in held:
-                trim(self._client, partition)
+        # A worker that slept past its lease, in the middle of a read, leaves the entries to whoever has the
+        # partitions now.
+        if self._leases.held() >= held:
+            self._hands.handle(deliveries)
+            self._tidy(held)
 
-    def _take_over(self, partition: int) -> None:
+    def _take_over(self, partition: int, stopping: Stopping) -> None:
         """Begin with what was delivered to the partition's last worker and not acknowledged.
 
         Each by itself: if one of them had killed or hung that worker, it does so alone the next time.
         """
         make_group(self._client, partition, self._group)
         for entry_id in pending_ids(self._client, partition, self._group):
-            if self._stopping.is_set():
+            if stopping.is_set():
                 return
             self._hands.handle_alone(partition, entry_id)
         remove_idle_consumers(self._client, partition, self._group, self._name)
         self._known.add(partition)
 
-    def _read(self, partitions: list[int]) -> list[Delivery]:
-        if self._address.form != "cluster":
-            return self._read_streams(partitions, _BLOCK_MS)
-        # In a cluster the streams stand on different servers, and each is asked by itself.
-        found = [each for one in partitions for each in self._read_streams([one], None)]
-        return found or self._read_streams([secrets.choice(partitions)], _BLOCK_MS // 5)
-
-    def _read_streams(self, partitions: list[int], block_ms: int | None) -> list[Delivery]:
-        by_key = {events_key(partition): partition for partition in partitions}
-        reply = self._client.xreadgroup(
-            self._group, self._name, dict.fromkeys(by_key, ">"), count=self._limits.batch, block=block_ms
-        )
-        return [
-            Delivery(by_key[key.decode()], entry_id, fields, 1)
-            for key, entries in _pairs(reply)
-            for entry_id, fields in entries
-        ]
-
-
-def _pairs(reply: Any) -> Iterable[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
-    """Read XREADGROUP's answer: pairs, or in a cluster's client a mapping of lists."""
-    if isinstance(reply, dict):
-        return [(key, entries[0]) for key, entries in reply.items()]
-    return reply or []
+    def _tidy(self, held: set[int]) -> None:
+        if time.monotonic() - self._tidied_at < _TIDY_EVERY_S:
+            return
+        self._tidied_at = time.monotonic()
+        for partition in held:
+            trim(self._client, partition)
+            if has_strays(self._client, partition, self._group, self._name):
+                self._known.discard(partition)

@@ -6,12 +6,20 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from vigilry_ingest.event import Event, InvalidEntry
-from vigilry_ingest.stream.names import dead_index_key, dead_key, entry_id_of, events_key, job_id_of
+from vigilry_ingest.stream.names import (
+    dead_index_key,
+    dead_key,
+    entry_id_of,
+    events_key,
+    is_entry_id,
+    job_id_of,
+)
 
 _BURY = files("vigilry_ingest.stream").joinpath("bury.lua").read_text()
 _REVIVE = files("vigilry_ingest.stream").joinpath("revive.lua").read_text()
 _LONGEST_REASON = 500
 _AT_ONCE = 100
+_MOST_ARGUMENTS = 4000
 _OWN = (b"dead_group", b"dead_entry", b"dead_reason", b"dead_deliveries", b"dead_at")
 
 
@@ -45,8 +53,18 @@ def bury(
     now = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
     # An entry that was revived before is filed under the id that its sender knows.
     first = entry.get(b"first_entry", entry_id)
+    first = first if is_entry_id(first) else entry_id
     own = {name: value for name, value in entry.items() if name not in (b"first_entry", b"for_group")}
     fields = [part for pair in own.items() for part in pair]
+    if len(fields) > _MOST_ARGUMENTS:
+        # No event has so many, and a script cannot pass so many on. Without the index its job cannot be asked
+        # for, and garbage has none.
+        with client.pipeline(transaction=True) as step:
+            step.xack(events_key(partition), group, entry_id)
+            marks = zip(_OWN, (group, first, reason[:_LONGEST_REASON], deliveries, now), strict=True)
+            step.xadd(dead_key(partition), dict(marks) | own)
+            step.execute()
+        return
     client.eval(
         _BURY, 3, events_key(partition), dead_key(partition), dead_index_key(partition),
         group, entry_id, first, reason[:_LONGEST_REASON], deliveries, now, *fields,

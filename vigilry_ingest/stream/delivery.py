@@ -1,16 +1,16 @@
 """Handing entries to the handler: as a batch, one by one when that fails, to the dead letters at last."""
 
 import logging
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vigilry_ingest.event import Delivered, InvalidEntry
+from vigilry_ingest.event import Delivered
 from vigilry_ingest.stream.dead import bury
 from vigilry_ingest.stream.names import events_key, job_id_of
-from vigilry_ingest.stream.pending import Delivery, claim
+from vigilry_ingest.stream.pending import Delivery, claim, uncount
+from vigilry_ingest.stream.stopping import Stopping
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Hands:
 
     def __init__(
         self, client: Any, handler: Callable[[Sequence[Delivered]], None], *, group: str, name: str,
-        most_deliveries: int, stopping: threading.Event,
+        most_deliveries: int, stopping: Stopping,
     ) -> None:  # fmt: skip
         self._client = client
         self._handler = handler
@@ -56,6 +56,9 @@ class Hands:
             self._acknowledge([*done, *(delivery for delivery, _ in batch)])
             return
         self._acknowledge(done)
+        if isinstance(outcome, TryLater):
+            # The worker is being stopped; the next one begins with these.
+            return
         for delivery, event in batch:
             failure = self._call([event]) if len(batch) > 1 else outcome
             self._settle(delivery, failure)
@@ -101,10 +104,10 @@ class Hands:
         if delivery.attempts > self._most_deliveries:
             self._bury(delivery, "It was delivered too often without an answer: its worker died or hung.")
             return None
-        job_id = job_id_of(delivery.entry.get(b"first_entry", delivery.entry_id))
         try:
+            job_id = job_id_of(delivery.entry.get(b"first_entry", delivery.entry_id))
             return Delivered.from_delivery(delivery.entry, job_id, delivery.attempts)
-        except InvalidEntry as error:
+        except ValueError as error:
             self._bury(delivery, f"It is not an event: {error}.")
             return None
 
@@ -131,8 +134,11 @@ class Hands:
         if failure is None:
             self._acknowledge([delivery])
         elif isinstance(failure, TryLater):
-            # The worker is being stopped; the next one begins with this entry.
-            return
+            # The worker is being stopped; the next one begins with this entry, and has all of its tries.
+            uncount(
+                self._client, delivery.partition, self._group, self._name, delivery.entry_id,
+                delivery.attempts,
+            )  # fmt: skip
         elif delivery.attempts >= self._most_deliveries:
             self._bury(delivery, f"{type(failure).__name__}: {failure}")
         else:

@@ -4,9 +4,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from vigilry_ingest.stream.names import lease_key, members_key
 
@@ -33,14 +33,15 @@ local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-return redis.call('ZCARD', KEYS[1])
+return redis.call('ZRANGE', KEYS[1], 0, -1)
 """
 
 
 class Leases:
     """Takes, prolongs and gives back partitions, in a thread of its own while the worker works.
 
-    Each worker aims at its fair share: partitions by the number of workers alive, rounded up.
+    Each worker aims at its fair share; where the partitions do not divide evenly, the older workers have one
+    more. A worker's name ends in a ULID, so the names tell who is older.
     """
 
     def __init__(
@@ -52,40 +53,47 @@ class Leases:
         self._partitions = partitions
         self._on_tick = on_tick
         self._mutex = threading.Lock()
-        self._held: set[int] = set()
+        # Until when each partition is held, on the monotonic clock.
+        self._until: dict[int, float] = {}
         self._surplus: set[int] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
 
-    def start(self) -> None:
-        """Begin to take partitions."""
+    def __enter__(self) -> Self:
         self._tick()
         self._thread.start()
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_details: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+        if failure is None:
+            self._leave()
 
     def held(self) -> set[int]:
         """Give the partitions that this worker has now; what it has too many of is given back here.
 
-        Call it between two batches, because a partition that is given back is another's at once.
+        Call it between two batches, because a partition that is given back is another's at once. What was not
+        prolonged in time counts as lost: this process may have slept.
         """
         with self._mutex:
             surplus, self._surplus = self._surplus, set()
-            self._held -= surplus
+            for partition in surplus:
+                self._until.pop(partition, None)
         for partition in surplus:
             self._give_back(partition)
+        now = time.monotonic()
         with self._mutex:
-            return set(self._held)
+            return {partition for partition, until in self._until.items() if now < until}
 
-    def stop(self) -> None:
+    def _leave(self) -> None:
         """Give everything back, so that the others need not wait."""
-        self._stopping.set()
-        self._thread.join()
         try:
-            for partition in self._held:
+            for partition in self._until:
                 self._give_back(partition)
             self._client.zrem(members_key(self._group), self._name)
-        except RedisError as error:
+        except (RedisError, RedisClusterException) as error:
             _log.warning("leases were not given back, and run out in %s s: %s", LEASE_S, error)
-        self._held.clear()
 
     def _keep(self) -> None:
         while not self._stopping.wait(_TICK_S):
@@ -93,39 +101,38 @@ class Leases:
             self._tick()
 
     def _tick(self) -> None:
-        started = time.monotonic()
         try:
-            alive = int(
-                self._client.eval(_REPORT, 1, members_key(self._group), self._name, int(LEASE_S * 1000))
-            )
-            share = -(-self._partitions // alive)
+            share = self._share()
             with self._mutex:
-                held = sorted(self._held - self._surplus)
-            kept = {partition for partition in held if self._take(partition)}
+                mine = sorted(set(self._until) - self._surplus)
+            kept = [partition for partition in mine if self._take(partition)]
             with self._mutex:
-                self._held -= set(held) - kept
-                self._surplus |= set(sorted(kept)[share:])
-            self._take_more(share)
-        except RedisError as error:
-            _log.warning("the broker does not prolong the leases: %s", error)
-            if time.monotonic() - started > LEASE_S:
-                with self._mutex:
-                    self._held.clear()
-
-    def _take_more(self, share: int) -> None:
-        for partition in range(self._partitions):
-            with self._mutex:
-                if len(self._held) >= share:
+                self._surplus |= set(kept[share:])
+            for partition in range(self._partitions):
+                if len(kept) >= share:
                     return
-                if partition in self._held:
-                    continue
-            if self._take(partition):
-                with self._mutex:
-                    self._held.add(partition)
+                if partition not in mine and self._take(partition):
+                    kept.append(partition)
+        except (RedisError, RedisClusterException) as error:
+            _log.warning("the broker does not prolong the leases: %s", str(error)[:200])
+
+    def _share(self) -> int:
+        members = self._client.eval(_REPORT, 1, members_key(self._group), self._name, int(LEASE_S * 1000))
+        by_age = sorted(members, key=lambda member: member.rpartition(b"_")[2])
+        even, rest = divmod(self._partitions, len(by_age))
+        return even + (by_age.index(self._name.encode()) < rest)
 
     def _take(self, partition: int) -> bool:
+        """Take or prolong a lease; counted from before the question, so never longer than the broker's."""
+        until = time.monotonic() + LEASE_S
         key = lease_key(partition, self._group)
-        return bool(self._client.eval(_TAKE, 1, key, self._name, int(LEASE_S * 1000)))
+        is_taken = bool(self._client.eval(_TAKE, 1, key, self._name, int(LEASE_S * 1000)))
+        with self._mutex:
+            if is_taken:
+                self._until[partition] = until
+            else:
+                self._until.pop(partition, None)
+        return is_taken
 
     def _give_back(self, partition: int) -> None:
         self._client.eval(_GIVE_BACK, 1, lease_key(partition, self._group), self._name)

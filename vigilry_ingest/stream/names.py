@@ -9,6 +9,7 @@ DEFAULT_GROUP = "store"
 # Six digits for the sequence: a broker would have to append a million entries within one millisecond of its
 # clock to need a seventh.
 _SEQUENCES = 1_000_000
+_ENTRY_ID = re.compile(rb"([0-9]{1,16})-([0-9]{1,20})")
 _JOB_ID = re.compile(r"bull-(0|[1-9][0-9]{0,18})", re.ASCII)
 
 
@@ -28,9 +29,20 @@ def dead_key(partition: int) -> str:
 
 
 def job_id_of(entry_id: bytes) -> str:
-    """Write an entry's id, ``<milliseconds>-<sequence>``, as ``bull-`` and one number of at most 63 bits."""
-    milliseconds, _, sequence = entry_id.partition(b"-")
+    """Write an entry's id, ``<milliseconds>-<sequence>``, as ``bull-`` and one number of at most 63 bits.
+
+    Raises ValueError.
+    """
+    match = _ENTRY_ID.fullmatch(entry_id)
+    if match is None:
+        raise ValueError("this is no id of an entry")
+    milliseconds, sequence = match.groups()
     return f"bull-{int(milliseconds) * _SEQUENCES + int(sequence)}"
+
+
+def is_entry_id(text: bytes) -> bool:
+    """Tell whether a text has the form of an entry's id."""
+    return _ENTRY_ID.fullmatch(text) is not None
 
 
 def job_number_of(job_id: str) -> int | None:

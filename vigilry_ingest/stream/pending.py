@@ -59,6 +59,27 @@ def claim(client: Any, partition: int, group: str, name: str, entry_id: bytes) -
     return Delivery(partition, entry_id, claimed[0][1], state[0]["times_delivered"] if state else 1)
 
 
+def uncount(client: Any, partition: int, group: str, name: str, entry_id: bytes, deliveries: int) -> None:
+    """Take back the counting of a delivery that was no real try.
+
+    Raises redis.RedisError.
+    """
+    client.xclaim(
+        events_key(partition), group, name, min_idle_time=0, message_ids=[entry_id],
+        retrycount=deliveries - 1, justid=True,
+    )  # fmt: skip
+
+
+def has_strays(client: Any, partition: int, group: str, name: str) -> bool:
+    """Tell whether entries are pending with other workers of the group: one that slept past its lease, in the
+    middle of a read, has them and leaves them.
+
+    Raises redis.RedisError.
+    """
+    pending = client.xpending(events_key(partition), group)
+    return any(consumer["name"] != name.encode() for consumer in pending["consumers"] or ())
+
+
 def remove_idle_consumers(client: Any, partition: int, group: str, name: str) -> None:
     """Remove the group's other consumers that have nothing left; they are workers of the past.
 

@@ -90,7 +90,7 @@ def _group_state(client: Any, partition: int, group: dict[str, Any]) -> GroupSta
         int(pending["pending"]),
         oldest_s,
         worker.decode() if worker else None,
-        worker is None and oldest_s > 0 and _idle_s(client, key, name) > _ABANDONED_S,
+        worker is None and min(oldest_s, _idle_s(client, key, name)) > _ABANDONED_S,
     )
 
 
