@@ -141,10 +141,11 @@ class _Turns:
             self._known.clear()
             return
         # A worker that slept past its lease, in the middle of a read, leaves the entries to whoever has the
-        # partitions now.
-        if self._leases.held() >= held:
-            self._hands.handle(deliveries)
-            self._tidy(held)
+        # partition next; that may be itself.
+        mine = self._leases.still_held()
+        self._known &= mine
+        self._hands.handle([delivery for delivery in deliveries if delivery.partition in mine])
+        self._tidy(held & mine)
 
     def _take_over(self, partition: int, stopping: Stopping) -> None:
         """Begin with what was delivered to the partition's last worker and not acknowledged.

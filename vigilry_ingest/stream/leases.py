@@ -82,6 +82,10 @@ class Leases:
                 self._until.pop(partition, None)
         for partition in surplus:
             self._give_back(partition)
+        return self.still_held()
+
+    def still_held(self) -> set[int]:
+        """Give the partitions that this worker has now, in the middle of a turn."""
         now = time.monotonic()
         with self._mutex:
             return {partition for partition, until in self._until.items() if now < until}
