@@ -1,25 +1,18 @@
 """``flask events``: looking at events, on the streams and in the store."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 
 from vigilry_ingest.cli.dead import dead_group
+from vigilry_ingest.cli.groups import forget_group_command, stats_command
 from vigilry_ingest.cli.looks import json_of, line_of, page_of
-from vigilry_ingest.cli.people import (
-    broker_client,
-    failures_in_one_line,
-    json_option,
-    print_json,
-    print_table,
-    progress,
-)
+from vigilry_ingest.cli.options import correlation_option, filter_options, time_options, utc
+from vigilry_ingest.cli.people import broker_client, failures_in_one_line, json_option, print_json, progress
 from vigilry_ingest.event import Event
 from vigilry_ingest.keys.registry import project_id_of
-from vigilry_ingest.schemas.fields import SEVERITIES
 from vigilry_ingest.services import services
 from vigilry_ingest.store.finder import (
     Filter,
@@ -32,46 +25,13 @@ from vigilry_ingest.store.finder import (
 from vigilry_ingest.stream.names import job_number_of
 from vigilry_ingest.stream.reader import Reader, entries_of_job
 from vigilry_ingest.stream.replay import replay
-from vigilry_ingest.stream.retention import GroupState, forget_group, partition_state
-
-_KINDS = ("event", "server_error", "webhook", "stripe")
-
-
-def _pairs(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    for each in given:
-        if "=" not in each:
-            raise click.BadParameter(f"{each} is not NAME=VALUE.")
-    return dict(each.split("=", 1) for each in given)
-
 
 # 128 and the signal's number, as shells have it.
 _INTERRUPTED = 130
-_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"])
 
 events_group = AppGroup("events", help="Events, on the streams and in the store.")
-events_group.add_command(dead_group)
-
-
-def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that narrow events down."""
-    for option in (
-        click.option("--type", "type_", help="Only events of this type."),
-        click.option("--kind", type=click.Choice(_KINDS), help="Only events that came by this endpoint."),
-        click.option("--severity", type=click.Choice(SEVERITIES), help="Only events of this severity."),
-        click.option("--project", help="Only this project's events, by its name or id."),
-    ):
-        command = option(command)
-    return command
-
-
-def time_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a time range, in UTC."""
-    command = click.option("--to", "until", type=_MOMENT, help="Received before this moment, in UTC.")(
-        command
-    )
-    return click.option("--from", "since", type=_MOMENT, help="Received at this moment or later, in UTC.")(
-        command
-    )
+for _command in (dead_group, stats_command, forget_group_command):
+    events_group.add_command(_command)
 
 
 @events_group.command("tail")
@@ -107,10 +67,7 @@ def tail_command(
 @events_group.command("list")
 @filter_options
 @time_options
-@click.option(
-    "--correlation", metavar="NAME=VALUE", multiple=True, callback=_pairs,
-    help="Only events with this in their correlation; may be repeated.",
-)  # fmt: skip
+@correlation_option
 @click.option(
     "-n", "--most", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many to list."
 )
@@ -120,7 +77,7 @@ def list_command(
     most: int, as_json: bool, type_: str | None, since: datetime | None, until: datetime | None, **wanted: Any
 ) -> None:
     """List stored events, newest first."""
-    chosen = Filter(type=type_, since=_utc(since), until=_utc(until), **wanted)
+    chosen = Filter(type=type_, since=utc(since), until=utc(until), **wanted)
     rows = newest_events(services().engine, chosen, most)
     for row in rows:
         job_id, event = f"bull-{row.job_number}", to_event(row)
@@ -153,55 +110,6 @@ def show_command(id_: str, as_json: bool) -> None:
             click.echo(page_of(job_id, event, processed_at))
 
 
-@events_group.command("stats")
-@json_option
-@failures_in_one_line
-def stats_command(as_json: bool) -> None:
-    """Tell how far each group has come.
-
-    By partition and group: how much is waiting, for how long, and what keeps a stream from being trimmed.
-    """
-    with broker_client() as client:
-        states = [partition_state(client, each) for each in range(services().config.stream_partitions)]
-    if as_json:
-        for state in states:
-            print_json(state._asdict() | {"groups": [group._asdict() for group in state.groups]})
-        return
-    rows = []
-    for state in states:
-        first = (str(state.partition), f"{state.length:,}", f"{state.dead:,}")
-        for group in state.groups:
-            rows.append((*first, *_group_cells(group)))
-            first = ("", "", "")
-        if not state.groups:
-            rows.append((*first, "none", "", "", "", ""))
-    columns = ("PARTITION", "ENTRIES", "DEAD", "GROUP", "LAG", "PENDING", "OLDEST", "WORKER")
-    print_table("", columns, rows)
-    for name in sorted({group.name for state in states for group in state.groups if group.is_abandoned}):
-        click.echo(
-            f"The group {name} has had no worker for over an hour and keeps the streams from being trimmed: "
-            f"start a worker with --group {name}, or remove it with `flask events forget-group {name}`."
-        )
-
-
-@events_group.command("forget-group")
-@click.argument("group")
-@click.confirmation_option(prompt="What the group has not processed will never reach it. Remove it?")
-@failures_in_one_line
-def forget_group_command(group: str) -> None:
-    """Remove a consumer group.
-
-    For one that nobody uses any more and that keeps the streams from being trimmed.
-    """
-    with broker_client() as client:
-        removed = sum(
-            forget_group(client, each, group) for each in range(services().config.stream_partitions)
-        )
-    if not removed:
-        raise click.ClickException(f"No stream has a group {group}: see `flask events stats`.")
-    click.echo(f"Removed {group} from {removed} streams.")
-
-
 @events_group.command("replay")
 @click.option("--group", required=True, help="The consumer group to feed again; no other group sees it.")
 @filter_options
@@ -218,7 +126,7 @@ def replay_command(
 ) -> None:
     """Feed stored events to a group again."""
     parts = services()
-    chosen = Filter(type=type_, since=_utc(since), until=_utc(until), **wanted)
+    chosen = Filter(type=type_, since=utc(since), until=utc(until), **wanted)
     rows = oldest_first(parts.engine, chosen)
     pairs = ((f"bull-{row.job_number}", to_event(row)) for row in rows)
     count = 0
@@ -233,15 +141,6 @@ def replay_command(
         print_json({"group": group, "replayed": count})
     else:
         click.echo(f"Replayed {count:,} events to {group}.")
-
-
-def _group_cells(group: GroupState) -> tuple[str, ...]:
-    oldest = f"{group.oldest_s:,.0f} s" if group.oldest_s else ""
-    return group.name, f"{group.lag:,}", f"{group.pending:,}", oldest, group.worker or "none"
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def _moment(moment: datetime) -> str:
