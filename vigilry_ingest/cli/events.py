@@ -23,8 +23,9 @@ from vigilry_ingest.store.finder import (
     to_event,
 )
 from vigilry_ingest.stream.names import job_number_of
-from vigilry_ingest.stream.reader import Reader, entries_of_job
+from vigilry_ingest.stream.reader import Reader, events_with
 from vigilry_ingest.stream.replay import replay
+from vigilry_ingest.stream.retention import has_group
 
 # 128 and the signal's number, as shells have it.
 _INTERRUPTED = 130
@@ -97,10 +98,10 @@ def show_command(id_: str, as_json: bool) -> None:
     found: list[tuple[str, Event, str | None]] = [
         (f"bull-{row.job_number}", to_event(row), _moment(row.processed_at)) for row in rows
     ]
-    if not found and number is not None:
+    if not found:
         with broker_client() as client:
-            partitions = services().config.stream_partitions
-            found = [(id_, event, None) for event in entries_of_job(client, id_, partitions)]
+            waiting = events_with(client, id_, services().config.stream_partitions)
+            found = [(job_id, event, None) for job_id, event in waiting]
     if not found:
         raise click.ClickException(f"No event has the id {id_}: it is neither stored nor on a stream.")
     for job_id, event, processed_at in found:
@@ -130,6 +131,9 @@ def replay_command(
     rows = oldest_first(parts.engine, chosen)
     pairs = ((f"bull-{row.job_number}", to_event(row)) for row in rows)
     count = 0
+    with broker_client() as client:
+        if not any(has_group(client, each, group) for each in range(parts.config.stream_partitions)):
+            raise click.ClickException(f"No stream has a group {group}: see `flask events stats`.")
     with broker_client() as client, progress("Replaying", count_events(parts.engine, chosen)) as step:
         for done in replay(
             client, pairs, group=group, partitions=parts.config.stream_partitions,

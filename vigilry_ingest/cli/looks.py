@@ -46,7 +46,9 @@ def page_of(job_id: str, event: Event, processed_at: str | None) -> str:
     lines = [("jobId", job_id), ("processed_at", processed_at)]
     for name in event.__struct_fields__:
         value = getattr(event, name)
-        lines.append((name, _laid_out(value) if isinstance(value, bytes) else value and printable(value)))
+        lines.append(
+            (name, _laid_out(value) if isinstance(value, bytes) else value and printable(value, None))
+        )
     return "\n".join(f"{click.style(f'{name:<16}', dim=True)} {value}" for name, value in lines if value)
 
 
@@ -58,6 +60,6 @@ def _laid_out(text: bytes) -> str:
     )
 
 
-def printable(text: str) -> str:
+def printable(text: str, most: int | None = 500) -> str:
     """Keep a sender's text on its one line, and its control characters off the operator's terminal."""
-    return "".join(character if character.isprintable() else "·" for character in text[:500])
+    return "".join(character if character.isprintable() else "·" for character in text[:most])

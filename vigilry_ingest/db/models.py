@@ -10,14 +10,16 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite, which forgets the zone, gets it back on the way out."""
+    """A moment in UTC: SQLite forgets the zone, and PostgreSQL answers in the session's."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
-        """Give a naive moment its zone."""
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        """Give the moment in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
@@ -75,7 +77,9 @@ class StoredEvent(Base):
         Index("ix_events_project_time", "project_id", "received_at"),
         Index("ix_events_project_type_time", "project_id", "type", "received_at"),
         Index("ix_events_project_severity_time", "project_id", "severity", "received_at"),
-        Index("ix_events_project_job", "project_id", "job_number"),
+        # And across projects: the newest, and a job's, which is also the order of a replay.
+        Index("ix_events_time", "received_at", "id"),
+        Index("ix_events_job", "job_number", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -101,7 +105,7 @@ class EventCorrelation(Base):
     """One key of an event's correlation, so that events can be found by it."""
 
     __tablename__ = "event_correlations"
-    __table_args__ = (Index("ix_event_correlations_lookup", "project_id", "name", "value"),)
+    __table_args__ = (Index("ix_event_correlations_lookup", "name", "value", "project_id"),)
 
     event_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), primary_key=True)

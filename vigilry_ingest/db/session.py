@@ -5,8 +5,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, exc, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.orm import Session
 
 from vigilry_ingest.config import ConfigError
@@ -95,10 +104,8 @@ def translated_errors() -> Iterator[None]:
         if "no such table" in reason or "does not exist" in reason or "no such column" in reason:
             raise DatabaseError("The database is not migrated: run `flask db upgrade`.") from error
         raise DatabaseError(f"The database cannot be used: {reason}") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise DatabaseError("The database closed the connection.") from error
-        if type(error) is exc.DatabaseError:
-            # Neither the statement's nor the data's fault: such as a file that is no database.
-            raise DatabaseError(f"The database cannot be used: {error.orig}") from error
+    except (DataError, IntegrityError, NotSupportedError):
+        # The fault of what was asked, and not of the database.
         raise
+    except DBAPIError as error:
+        raise DatabaseError(f"The database cannot be used: {error.orig}") from error

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vigilry_ingest.db.models import EventCorrelation, StoredEvent
+from vigilry_ingest.db.patience import Errand
 from vigilry_ingest.db.session import DatabaseError, session_on
 from vigilry_ingest.event import Delivered
 from vigilry_ingest.stream.delivery import TryLater
@@ -18,6 +19,9 @@ from vigilry_ingest.stream.names import job_number_of
 _LONGEST_NAME = _LONGEST_VALUE = 200
 # A btree of PostgreSQL takes no more than about 2,700 bytes a row; the event's type stands in one.
 _LONGEST_TYPE = 500
+
+# A batch that the database has not taken by then is written again; what it took after all is there once.
+_ANSWER_S = 10.0
 
 _read_correlation = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -37,15 +41,19 @@ class Store:
         Raises TryLater when the database cannot be used, because no event is at fault then.
         """
         now = datetime.now(UTC)
+        rows = [_row(event, now) for event in events]
         correlations = [row for event in events if event.correlation for row in _correlations(event)]
         try:
-            with session_on(self._engine) as session:
-                connection = session.connection()
-                connection.execute(self._insert_events, [_row(event, now) for event in events])
-                if correlations:
-                    connection.execute(self._insert_correlations, correlations)
+            Errand(lambda: self._insert(rows, correlations), place_s=_ANSWER_S).result(_ANSWER_S)
         except DatabaseError as error:
             raise TryLater(str(error)) from error
+
+    def _insert(self, rows: list[dict[str, Any]], correlations: list[dict[str, str]]) -> None:
+        with session_on(self._engine) as session:
+            connection = session.connection()
+            connection.execute(self._insert_events, rows)
+            if correlations:
+                connection.execute(self._insert_correlations, correlations)
 
 
 def _row(event: Delivered, now: datetime) -> dict[str, Any]:

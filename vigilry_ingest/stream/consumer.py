@@ -116,7 +116,7 @@ class _Turns:
         self._group = group
         self._name = name
         self._known: set[int] = set()
-        self._tidied_at = time.monotonic()
+        self._tidied_at = 0.0
 
     def take(self, stopping: Stopping) -> None:
         """Take one turn; it blocks for a moment when there is nothing to do.

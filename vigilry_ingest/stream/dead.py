@@ -15,6 +15,9 @@ from vigilry_ingest.stream.names import (
     job_id_of,
 )
 
+# What the index says of a dead letter that was deleted.
+DROPPED = "dropped"
+
 _BURY = files("vigilry_ingest.stream").joinpath("bury.lua").read_text()
 _REVIVE = files("vigilry_ingest.stream").joinpath("revive.lua").read_text()
 _LONGEST_REASON = 500
@@ -90,7 +93,7 @@ def dead_letter(client: Any, letter_id: str) -> DeadLetter | None:
     Raises redis.RedisError.
     """
     partition, _, own_id = letter_id.partition(":")
-    if not (partition.isdecimal() and own_id.replace("-", "", 1).isdecimal()):
+    if not (partition.isascii() and partition.isdecimal() and is_entry_id(own_id.encode())):
         return None
     found = client.xrange(dead_key(int(partition)), own_id, own_id)
     return _read(int(partition), *found[0]) if found else None
@@ -114,7 +117,8 @@ def drop(client: Any, letter: DeadLetter) -> bool:
     Raises redis.RedisError.
     """
     partition, _, own_id = letter.id.partition(":")
-    client.hdel(dead_index_key(int(partition)), f"{letter.group} {_entry_id(letter)}")
+    # The mark stays, so that its job is not taken for processed.
+    client.hset(dead_index_key(int(partition)), f"{letter.group} {_entry_id(letter)}", DROPPED)
     return bool(client.xdel(dead_key(int(partition)), own_id))
 
 

@@ -7,6 +7,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from vigilry_ingest.event import Event, InvalidEntry
 from vigilry_ingest.stream.broker import Broker
+from vigilry_ingest.stream.dead import DROPPED
 from vigilry_ingest.stream.errors import explain
 from vigilry_ingest.stream.names import (
     dead_index_key,
@@ -48,9 +49,11 @@ def find_standing(
         if dead_id and dead_id.startswith(b">") and dead_id[1:].decode() != at:
             at = dead_id[1:].decode()
             continue
-        if dead_id and not dead_id.startswith(b">"):
+        if dead_id and not dead_id.startswith(b">") and dead_id.decode() != DROPPED:
             return _dead(broker, partition, dead_id.decode(), project_id, timeout_s)
         event = _own_event(entries[0][1], project_id) if entries else None
+        if event is not None and dead_id and dead_id.decode() == DROPPED:
+            return Standing("dead", event, reason="Its dead letter was deleted.")
         return None if event is None else _alive(event, at, pending, groups, group)
     return None
 

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from vigilry_ingest.event import Event, InvalidEntry
+from vigilry_ingest.ids import made_at_ms
 from vigilry_ingest.stream.client import open_client
 from vigilry_ingest.stream.names import entry_id_of, events_key, job_id_of
 
 _AT_ONCE = 500
 _LOOK_EVERY_S = 0.2
+_CLOCKS_APART_MS = 60_000
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 
@@ -20,7 +22,7 @@ class Reader:
     def __init__(self, url: str, *, partitions: int, timeout_s: float) -> None:
         self._url = url
         self._timeout_s = timeout_s
-        self._keys = [events_key(partition) for partition in range(partitions)]
+        self._keys = _keys(partitions)
 
     def follow(self, last: int) -> Iterator[tuple[str, Event]]:
         """Yield jobId and event of the ``last`` entries, oldest first, and then of each new one, for ever.
@@ -60,11 +62,28 @@ def _events(entries: list[Entry]) -> Iterator[tuple[str, Event]]:
             continue
 
 
-def entries_of_job(client: Any, job_id: str, partitions: int) -> list[Event]:
-    """Find the events with a jobId that are still on a stream; partitions may share a jobId.
+def events_with(client: Any, id_: str, partitions: int) -> list[tuple[str, Event]]:
+    """Find the events on the streams that have a jobId or an event id, each with its jobId.
 
-    Raises redis.RedisError.
+    Partitions may share a jobId. An event id is looked for around the time that its ULID tells. Raises
+    redis.RedisError.
     """
-    at = entry_id_of(job_id)
-    found = [client.xrange(events_key(each), at, at) for each in range(partitions)] if at else []
-    return [event for entries in found for _, event in _events(entries)]
+    entry_id = entry_id_of(id_)
+    if entry_id is not None:
+        return [
+            found for key in _keys(partitions) for found in _events(client.xrange(key, entry_id, entry_id))
+        ]
+    made_at = made_at_ms(id_)
+    if made_at is None:
+        return []
+    around = (str(max(made_at - _CLOCKS_APART_MS, 0)), str(made_at + _CLOCKS_APART_MS))
+    return [
+        (job_id, event)
+        for key in _keys(partitions)
+        for job_id, event in _events(client.xrange(key, *around))
+        if event.id == id_
+    ]
+
+
+def _keys(partitions: int) -> list[str]:
+    return [events_key(partition) for partition in range(partitions)]

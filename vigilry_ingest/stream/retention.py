@@ -53,6 +53,14 @@ def forget_group(client: Any, partition: int, group: str) -> bool:
         return False
 
 
+def has_group(client: Any, partition: int, group: str) -> bool:
+    """Tell whether a stream has a group.
+
+    Raises redis.RedisError.
+    """
+    return group in [each.name for each in partition_state(client, partition).groups]
+
+
 def partition_state(client: Any, partition: int) -> PartitionState:
     """Look at one partition.
 

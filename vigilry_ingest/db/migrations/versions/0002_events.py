@@ -35,7 +35,8 @@ def upgrade() -> None:
     op.create_index("ix_events_project_time", "events", ["project_id", "received_at"])
     op.create_index("ix_events_project_type_time", "events", ["project_id", "type", "received_at"])
     op.create_index("ix_events_project_severity_time", "events", ["project_id", "severity", "received_at"])
-    op.create_index("ix_events_project_job", "events", ["project_id", "job_number"])
+    op.create_index("ix_events_time", "events", ["received_at", "id"])
+    op.create_index("ix_events_job", "events", ["job_number", "id"])
     op.create_table(
         "event_correlations",
         sa.Column("event_id", sa.String(40), nullable=False),
@@ -44,7 +45,7 @@ def upgrade() -> None:
         sa.Column("value", sa.String(200), nullable=False),
         sa.PrimaryKeyConstraint("event_id", "name", name="pk_event_correlations"),
     )
-    op.create_index("ix_event_correlations_lookup", "event_correlations", ["project_id", "name", "value"])
+    op.create_index("ix_event_correlations_lookup", "event_correlations", ["name", "value", "project_id"])
 
 
 def downgrade() -> None:
