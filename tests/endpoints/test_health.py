@@ -73,8 +73,8 @@ def own_postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(scope="module", params=["gevent", "gthread"])
-def site(request: pytest.FixtureRequest, own_postgres: Postgres) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def site(own_postgres: Postgres) -> Iterator[Site]:
     url = own_postgres.new_database()
     engine = make_engine(url)
     upgrade(engine)
@@ -84,9 +84,8 @@ def site(request: pytest.FixtureRequest, own_postgres: Postgres) -> Iterator[Sit
             "VIGILRY_REDIS_URL": valkey.url,
             "VIGILRY_DATABASE_URL": url,
             "VIGILRY_PUBLISH_TIMEOUT_MS": int(PUBLISH_TIMEOUT_S * 1000),
-            "GUNICORN_CMD_ARGS": "--threads 20" if request.param == "gthread" else "",
         }
-        with Service(settings, worker_class=request.param) as service:
+        with Service(settings, worker_class="gevent") as service:
             yield Site(valkey, own_postgres, service)
 
 

@@ -13,7 +13,6 @@ from tests.consuming import Notebook, Running, do_nothing
 from tests.servers.valkey import Valkey
 from tests.servers.waiting import wait_until
 from tests.stream import KeyStore, an_event, an_example, assert_503, publisher_on, wait_accepted
-from tests.workers import Worker
 from vigilry_ingest.event import Delivered
 from vigilry_ingest.stream.names import dead_key, events_key
 from vigilry_ingest.stream.publisher import Publisher
@@ -178,6 +177,7 @@ def test_what_another_group_has_done_is_kept_until_the_default_group_was_made(
     with Running(broker.url, do_nothing, group="chat"):
         publish(publisher, 10)
         wait_until(lambda: is_done(client, "chat"), 5.0, "the other group has done all")
+        stays(broker, 10)
         with Running(broker.url, notebook.handle):
             wait_length(broker, 0)
     assert len(notebook.handled) == 10
@@ -202,8 +202,7 @@ def test_a_full_stream_refuses_until_the_worker_has_drained_it(broker: Valkey, t
         for number in range(20):
             assert sender.post("events", an_example(number)).status_code == 202
         assert_503(sender.post("events", an_example()), "stream_full")
-        settings = {"VIGILRY_REDIS_URL": broker.url, "VIGILRY_DATABASE_URL": keys.url}
-        with Worker(settings):
+        with Running(broker.url, do_nothing):
             wait_accepted(lambda: sender.post("events", an_example()), within_s=5.0)
             wait_length(broker, 0)
         sender.close()

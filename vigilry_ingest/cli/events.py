@@ -131,10 +131,11 @@ def replay_command(
     rows = oldest_first(parts.engine, chosen)
     pairs = ((f"bull-{row.job_number}", to_event(row)) for row in rows)
     count = 0
+    total = count_events(parts.engine, chosen)
     with broker_client() as client:
         if not any(has_group(client, each, group) for each in range(parts.config.stream_partitions)):
             raise click.ClickException(f"No stream has a group {group}: see `flask events stats`.")
-    with broker_client() as client, progress("Replaying", count_events(parts.engine, chosen)) as step:
+    with broker_client() as client, progress("Replaying", total) as step:
         for done in replay(
             client, pairs, group=group, partitions=parts.config.stream_partitions,
             most_entries=parts.config.stream_max_entries,

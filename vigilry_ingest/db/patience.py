@@ -8,6 +8,9 @@ from vigilry_ingest.db.session import DatabaseError
 
 Result = TypeVar("Result")
 
+# The name of the threads that wait for the database.
+ERRAND = "database errand"
+
 # So many ask at once in a process; when all of them hang, no more are sent after them.
 _places = threading.BoundedSemaphore(8)
 
@@ -24,7 +27,7 @@ class Errand(Generic[Result]):
         self._result: Result | None = None
         self._error: BaseException | None = None
         if _places.acquire(timeout=place_s):
-            threading.Thread(target=self._run, daemon=True).start()
+            threading.Thread(target=self._run, name=ERRAND, daemon=True).start()
         else:
             self._error = DatabaseError("The database answers nothing, and too many wait for it.")
             self._done.set()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from vigilry_ingest.stream.names import dead_key, events_key, lease_key
+from vigilry_ingest.stream.names import DEFAULT_GROUP, dead_key, events_key, lease_key
 
 _TRIM = files("vigilry_ingest.stream").joinpath("trim.lua").read_text()
 # A group with something to do whose consumers have all been away for this long looks abandoned.
@@ -36,9 +36,11 @@ class PartitionState(NamedTuple):
 def trim(client: Any, partition: int) -> int:
     """Trim a stream of what all of its groups have acknowledged, and return how many entries went.
 
+    None go before the default group was made.
+
     Raises redis.RedisError.
     """
-    return int(client.eval(_TRIM, 1, events_key(partition)))
+    return int(client.eval(_TRIM, 1, events_key(partition), DEFAULT_GROUP))
 
 
 def forget_group(client: Any, partition: int, group: str) -> bool:

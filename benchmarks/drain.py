@@ -1,0 +1,212 @@
+"""`python -m benchmarks.drain`: does one worker drain faster than one gunicorn worker takes in?
+
+In one run: what one gunicorn worker takes in over HTTP, and how fast one `flask worker` stores a prefilled
+stream in SQLite and in PostgreSQL, which both wait for the disk at each commit.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from itertools import count, islice
+from typing import Any, NamedTuple
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.ledger.machine import describe_machine
+from benchmarks.ledger.projects import Projects, new_projects
+from tests.servers.gunicorn import ROOT, Service
+from tests.servers.postgres import Postgres
+from tests.servers.valkey import Valkey
+from tests.workers import Worker
+
+_STREAM = "vigilry:{0}:events"
+_GROUP = "store"
+# The promise: a backlog shrinks while as much as ever comes in.
+_LEAST_RATIO = 3.0
+_CONNECTIONS = 64
+# The tests' PostgreSQL does without, and this one must not.
+_DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+_EVENT = {
+    "type": "checkout_failed",
+    "severity": "ERROR",
+    "message": "Payment gateway returned 402",
+    "source": "checkout-service",
+    "correlation": {"user_id": "usr_99", "order_id": "ord_4421"},
+    "payload": {"gateway": "stripe", "code": "card_declined"},
+}
+_WRK_SCRIPT = """wrk.method = "POST"
+wrk.path = "/ingest/events"
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["X-Api-Key"] = "{api_key}"
+wrk.body = [==[{body}]==]
+"""
+
+
+class Rates(NamedTuple):
+    """Events a second in one round."""
+
+    intake: float
+    sqlite: float
+    postgresql: float
+
+
+def main() -> int:
+    """Measure, print a table, and return 1 when the worker is too slow."""
+    options = _read_options()
+    with new_projects(1) as projects:
+        rounds = [_measure(projects, options.seconds, options.events) for _ in range(options.rounds)]
+    median = Rates(*(statistics.median(each) for each in zip(*rounds, strict=True)))
+    _print(rounds, median)
+    return 0 if min(median.sqlite, median.postgresql) >= _LEAST_RATIO * median.intake else 1
+
+
+def _measure(projects: Projects, seconds: float, events: int) -> Rates:
+    with Valkey() as valkey:
+        settings = _settings(valkey, projects.database_url)
+        with Service(settings, workers=1, worker_class="gevent") as service:
+            intake = _intake(service, valkey, projects.api_keys[0], seconds)
+        entry = valkey.ask("XRANGE", _STREAM, "-", "+", "COUNT", 1)[0][1]
+        sqlite = _drain(valkey, _new_sqlite_url(projects), entry, events)
+        with Postgres(settings=_DURABLE) as postgres:
+            postgresql = _drain(valkey, postgres.new_database(), entry, events)
+    return Rates(intake, sqlite, postgresql)
+
+
+def _settings(valkey: Valkey, database_url: str) -> dict[str, str | int]:
+    return {"VIGILRY_REDIS_URL": valkey.url, "VIGILRY_DATABASE_URL": database_url}
+
+
+def _new_sqlite_url(projects: Projects) -> str:
+    """Name a file beside the keys' own, which is removed with it."""
+    return projects.database_url.replace("vigilry.db", f"drained-{time.monotonic_ns()}.db")
+
+
+def _intake(service: Service, valkey: Valkey, api_key: str, seconds: float) -> float:
+    """Post the contract's first example as fast as one gunicorn worker takes it; return events a second."""
+    wrk = shutil.which("wrk")
+    send = _send_by_wrk if wrk else _send_by_threads
+    # The first second warms up: keys are looked up, scripts are loaded.
+    send(service, api_key, 1.0)
+    before = int(valkey.ask("XLEN", _STREAM))
+    took_s = send(service, api_key, seconds)
+    return (int(valkey.ask("XLEN", _STREAM)) - before) / took_s
+
+
+def _send_by_wrk(service: Service, api_key: str, seconds: float) -> float:
+    script = service.folder / "wrk.lua"
+    script.write_text(_WRK_SCRIPT.format(api_key=api_key, body=json.dumps(_EVENT)))
+    command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds:g}s", "-s", str(script), service.url]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=seconds + 30
+    )  # named above
+    assert "Non-2xx" not in done.stdout, done.stdout
+    took = re.search(r"requests in ([0-9.]+)s", done.stdout)
+    assert took, done.stdout
+    return float(took[1])
+
+
+def _send_by_threads(service: Service, api_key: str, seconds: float) -> float:
+    begun = time.monotonic()
+
+    def send(_number: int) -> None:
+        host, _, port = service.bind.rpartition(":")
+        connection = HTTPConnection(host, int(port), timeout=10.0)
+        headers = {"Content-Type": "application/json", "X-Api-Key": api_key}
+        while time.monotonic() - begun < seconds:
+            connection.request("POST", "/ingest/events", json.dumps(_EVENT), headers)
+            answer = connection.getresponse()
+            assert answer.status == 202, answer.read()  # it is the contract's
+            answer.read()
+        connection.close()
+
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        list(pool.map(send, range(_CONNECTIONS)))
+    return time.monotonic() - begun
+
+
+def _drain(valkey: Valkey, database_url: str, entry: dict[str, str], events: int) -> float:
+    """Fill the stream with copies of an entry, each a new event, and store them; return events a second."""
+    _migrate(database_url)
+    valkey.ask("DEL", _STREAM)
+    _fill(valkey, entry, events)
+    with Worker(_settings(valkey, database_url)) as worker:
+        begun = time.monotonic()
+        worker.ready_timeout_s = 300.0
+        worker.wait_for(lambda: _is_done(valkey), "the stream is drained")
+        took_s = time.monotonic() - begun
+    assert int(valkey.ask("XLEN", "vigilry:{0}:dead")) == 0
+    return events / took_s
+
+
+def _migrate(database_url: str) -> None:
+    env = os.environ | {"VIGILRY_DATABASE_URL": database_url}
+    subprocess.run(
+        [sys.executable, "-m", "flask", "db", "upgrade"], check=True, cwd=ROOT, env=env, timeout=60
+    )  # ours
+
+
+def _fill(valkey: Valkey, entry: dict[str, str], events: int) -> None:
+    fields: Any = entry
+    numbers = count()
+    with valkey.client() as client:
+        while some := list(islice(numbers, 1000)):
+            pipeline = client.pipeline(transaction=False)
+            for number in some[: events - some[0]]:
+                pipeline.xadd(_STREAM, fields | {"id": f"evt_{time.time_ns():019}{number:07}"})
+            pipeline.execute()
+            if some[-1] + 1 >= events:
+                return
+
+
+def _is_done(valkey: Valkey) -> bool:
+    """Tell whether the group has acknowledged all; the server's own count of it may be unknown."""
+    last = valkey.ask("XINFO", "STREAM", _STREAM)["last-generated-id"]
+    groups = {group["name"]: group for group in valkey.ask("XINFO", "GROUPS", _STREAM)}
+    mine = groups.get(_GROUP, {})
+    return (mine.get("last-delivered-id"), mine.get("pending")) == (last, 0)
+
+
+def _print(rounds: list[Rates], median: Rates) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    table = Table("", "events/s, median", "all rounds", "times the intake", box=box.MARKDOWN)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    names = {
+        "intake": "one gunicorn worker takes in",
+        "sqlite": "one worker drains into SQLite",
+        "postgresql": "one worker drains into PostgreSQL",
+    }
+    for field, name in names.items():
+        rate = getattr(median, field)
+        every = ", ".join(f"{getattr(each, field):,.0f}" for each in rounds)
+        table.add_row(name, f"{rate:,.0f}", every, f"{rate / median.intake:.1f}")
+    console.print(table)
+    console.print(
+        "Measured on " + ", ".join(f"{name} {value}" for name, value in describe_machine().items()) + "."
+    )
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.drain",
+        description="Measure what one gunicorn worker takes in, and how fast one worker drains it. Exit code "
+        f"1 when that is less than {_LEAST_RATIO:g} times as much.",
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often; the medians are quoted")
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long each intake lasts")
+    parser.add_argument("--events", type=int, default=30_000, help="how many are drained each time")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""The settings: read from the environment, refused by name, never repeated when they may hold a password."""
+
+import os
+import re
+import subprocess
+import sys
+import traceback
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from vigilry_ingest.app import create_app
+from vigilry_ingest.config import PREFIX, REDIS_SCHEMES, Config, ConfigError
+
+ROOT = Path(__file__).parents[1]
+PASSWORD = "hunter2"
+
+
+class Sample(NamedTuple):
+    """A setting's default, another value as an operator writes it, and what that is read as."""
+
+    default: str | int
+    text: str
+    value: str | int
+
+
+SAMPLES = {
+    "VIGILRY_DATABASE_URL": Sample("sqlite:///var/vigilry.db", "sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+    "VIGILRY_REDIS_URL": Sample("unix://var/valkey.sock", "rediss://h:6380/1", "rediss://h:6380/1"),
+    "VIGILRY_STREAM_PARTITIONS": Sample(1, "4096", 4096),
+    "VIGILRY_STREAM_MAX_ENTRIES": Sample(1_000_000, "5000", 5000),
+    "VIGILRY_DURABILITY": Sample("memory", "replicas:2", "replicas:2"),
+    "VIGILRY_PUBLISH_TIMEOUT_MS": Sample(1000, "250", 250),
+    "VIGILRY_IDEMPOTENCY_TTL_S": Sample(86_400, "60", 60),
+    "VIGILRY_KEY_CACHE_TTL_S": Sample(1, "0", 0),
+    "VIGILRY_KEY_CACHE_STALE_S": Sample(300, "0", 0),
+    "VIGILRY_MAX_BODY_BYTES": Sample(1_048_576, "2048", 2048),
+    "VIGILRY_BIND": Sample("127.0.0.1:4100", "unix:/run/vigilry.sock", "unix:/run/vigilry.sock"),
+    "VIGILRY_WORKERS": Sample(2, "16", 16),
+    "VIGILRY_WORKER_CLASS": Sample("gevent", "gthread", "gthread"),
+}
+
+# With each kind of setting: what it must not be.
+BAD = [
+    *[
+        ("VIGILRY_WORKERS", text)
+        for text in ("", "0", "-1", "+1", "1.5", "two", "1025", " 2", "2\n", "1_0", "²", "٢", "9" * 30)
+    ],
+    ("VIGILRY_STREAM_PARTITIONS", "0"),
+    ("VIGILRY_STREAM_PARTITIONS", "4097"),
+    ("VIGILRY_PUBLISH_TIMEOUT_MS", "9"),
+    ("VIGILRY_PUBLISH_TIMEOUT_MS", "60001"),
+    ("VIGILRY_KEY_CACHE_TTL_S", "3601"),
+    ("VIGILRY_KEY_CACHE_STALE_S", "86401"),
+    ("VIGILRY_MAX_BODY_BYTES", "1023"),
+    *[("VIGILRY_WORKER_CLASS", text) for text in ("", "Gevent", "eventlet", "sync ")],
+    *[
+        ("VIGILRY_DURABILITY", text)
+        for text in ("", "disk", "replicas", "replicas:0", "replicas:", "replicas:100", "fsync\n", "Memory")
+    ],
+    *[("VIGILRY_REDIS_URL", text) for text in ("", "localhost:6379", "http://localhost", "redis+tls://h")],
+    ("VIGILRY_DATABASE_URL", ""),
+    ("VIGILRY_BIND", ""),
+]
+
+# Each is mistyped in such a way that a library may take the password for something else, and name it.
+UNREADABLE_URLS = [
+    ("VIGILRY_REDIS_URL", f"redsi://:{PASSWORD}@host:6379/0"),
+    ("VIGILRY_REDIS_URL", f"redis://:{PASSWORD}/x@host:6379/0"),
+    ("VIGILRY_REDIS_URL", f"redis://:{PASSWORD}?x@host:6379/0"),
+    ("VIGILRY_REDIS_URL", f"redis://:{PASSWORD}#x@host:6379/0"),
+    ("VIGILRY_REDIS_URL", f"redis://:{PASSWORD}\u2100@host:6379/0"),
+    ("VIGILRY_REDIS_URL", f"redis://:[{PASSWORD}]@host:6379/0"),
+    ("VIGILRY_REDIS_URL", f"redis://host:{PASSWORD}"),
+    ("VIGILRY_REDIS_URL", f"redis://:{PASSWORD}@host:port/0"),
+    ("VIGILRY_REDIS_URL", f"redis://host:6379/0?socket_timeout={PASSWORD}"),
+    ("VIGILRY_REDIS_URL", f"redis+sentinel://:{PASSWORD}@host:26379"),
+    ("VIGILRY_REDIS_URL", f"redis+sentinel://host:{PASSWORD}/service"),
+    ("VIGILRY_REDIS_URL", f"redis+cluster://:{PASSWORD}@"),
+    ("VIGILRY_REDIS_URL", f"redis+cluster://host:{PASSWORD}"),
+    ("VIGILRY_DATABASE_URL", f"user:{PASSWORD}@host/vigilry"),
+    ("VIGILRY_DATABASE_URL", f"postgressql://user:{PASSWORD}@host/vigilry"),
+    ("VIGILRY_DATABASE_URL", f"postgresql+nodriver://user:{PASSWORD}@host/vigilry"),
+    ("VIGILRY_DATABASE_URL", f"postgresql+psycopg://user:{PASSWORD}@host:port/vigilry"),
+    ("VIGILRY_DATABASE_URL", f"postgresql+psycopg://user:{PASSWORD}"),
+    ("VIGILRY_DATABASE_URL", f"postgresql+psycopg://user:x@:{PASSWORD}@host/vigilry"),
+]
+
+
+def refusal_of(environ: dict[str, str]) -> str:
+    """Return what the refusal of an environment says."""
+    with pytest.raises(ConfigError) as refusal:
+        Config.from_environ(environ)
+    return str(refusal.value)
+
+
+def check_gunicorn(**settings: str) -> subprocess.CompletedProcess[str]:
+    """Let gunicorn look at its own settings and the application, as before a deployment."""
+    return subprocess.run(
+        [sys.executable, "-m", "gunicorn", "--check-config"],
+        cwd=ROOT,
+        env=dict(os.environ) | settings,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def field_of(name: str) -> str:
+    """Return the attribute that holds the setting of a variable."""
+    return name.removeprefix(PREFIX).lower()
+
+
+def test_every_setting_has_a_sample_here() -> None:
+    assert {PREFIX + each.name.upper() for each in fields(Config)} == SAMPLES.keys()
+
+
+def test_without_any_variable_every_setting_has_its_default() -> None:
+    config = Config.from_environ({})
+    assert {name: getattr(config, field_of(name)) for name in SAMPLES} == {
+        name: sample.default for name, sample in SAMPLES.items()
+    }
+    assert config == Config()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_each_setting_is_read_from_its_variable_and_changes_no_other(name: str) -> None:
+    sample = SAMPLES[name]
+    config = Config.from_environ({name: sample.text})
+    values = {other: getattr(config, field_of(other)) for other in SAMPLES}
+    assert values == {other: each.default for other, each in SAMPLES.items()} | {name: sample.value}
+    assert type(getattr(config, field_of(name))) is type(sample.default)
+
+
+@pytest.mark.parametrize("scheme", REDIS_SCHEMES)
+def test_every_form_of_broker_is_taken(scheme: str) -> None:
+    url = f"{scheme}://host:1/service"
+    assert Config.from_environ({"VIGILRY_REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize("worker_class", ["gevent", "gthread", "sync"])
+def test_every_worker_class_is_taken(worker_class: str) -> None:
+    assert Config.from_environ({"VIGILRY_WORKER_CLASS": worker_class}).worker_class == worker_class
+
+
+@pytest.mark.parametrize("durability", ["memory", "fsync", "replicas:1", "replicas:99"])
+def test_every_durability_is_taken(durability: str) -> None:
+    assert Config.from_environ({"VIGILRY_DURABILITY": durability}).durability == durability
+
+
+def test_variables_of_other_programs_are_not_looked_at() -> None:
+    foreign = {"PATH": "/bin", "VIGILRY": "x", "vigilry_workers": "x", "MY_VIGILRY_WORKERS": "x"}
+    assert Config.from_environ(foreign) == Config()
+
+
+def test_the_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Config().workers = 3  # type: ignore[misc]  # that is the point
+
+
+@pytest.mark.parametrize(
+    ("mistyped", "meant"),
+    [
+        ("VIGILRY_REDIS_ULR", "VIGILRY_REDIS_URL"),
+        ("VIGILRY_WORKER", "VIGILRY_WORKERS"),
+        ("VIGILRY_PUBLISH_TIMEOUT", "VIGILRY_PUBLISH_TIMEOUT_MS"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_a_suggestion(mistyped: str, meant: str) -> None:
+    said = refusal_of({mistyped: "x"})
+    assert re.search(rf"\b{mistyped}\b.*did you mean {meant}\?", said)
+
+
+def test_an_unknown_name_that_is_close_to_none_is_refused_with_the_list_of_all() -> None:
+    said = refusal_of({"VIGILRY_COLOUR_OF_THE_LOGO": "red"})
+    assert "VIGILRY_COLOUR_OF_THE_LOGO" in said
+    assert all(name in said for name in SAMPLES)
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_value_that_cannot_be_used_is_refused_and_its_setting_named(name: str, text: str) -> None:
+    said = refusal_of({name: text})
+    assert said.startswith(f"{name} must ")
+
+
+def test_a_refusal_says_what_is_allowed() -> None:
+    assert "from 1 to 1,024" in refusal_of({"VIGILRY_WORKERS": "0"})
+    assert "gevent, gthread, sync" in refusal_of({"VIGILRY_WORKER_CLASS": "x"})
+    assert "memory, fsync, or replicas:N" in refusal_of({"VIGILRY_DURABILITY": "x"})
+    assert "redis+sentinel://" in refusal_of({"VIGILRY_REDIS_URL": "x"})
+
+
+def test_all_faults_are_named_at_once() -> None:
+    faulty = {
+        "VIGILRY_WORKERS": "none",
+        "VIGILRY_WORKER_CLASS": "eventlet",
+        "VIGILRY_REDIS_ULR": "redis://h",
+        "VIGILRY_DATABASE_URL": "",
+    }
+    said = refusal_of(faulty | {"VIGILRY_BIND": "127.0.0.1:1"})
+    assert all(name in said for name in faulty)
+    assert "VIGILRY_BIND" not in said
+
+
+def test_a_value_under_an_unknown_name_is_never_repeated() -> None:
+    assert PASSWORD not in refusal_of({"VIGILRY_REDIS_ULR": f"redis://:{PASSWORD}@host"})
+
+
+@pytest.mark.parametrize(("name", "url"), UNREADABLE_URLS)
+def test_an_unreadable_url_stops_the_start_and_its_setting_is_named(name: str, url: str) -> None:
+    with pytest.raises(Exception, match=name):
+        create_app(Config.from_environ({name: url}))
+
+
+@pytest.mark.parametrize(("name", "url"), UNREADABLE_URLS)
+def test_the_password_of_an_unreadable_url_is_nowhere_in_the_traceback(name: str, url: str) -> None:
+    with pytest.raises(Exception) as refusal:  # noqa: PT011  the test above says what it must be
+        create_app(Config.from_environ({name: url}))
+    assert PASSWORD not in "".join(traceback.format_exception(refusal.value))
+
+
+def test_the_application_is_not_made_with_a_bad_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGILRY_WORKERS", "none")
+    with pytest.raises(ConfigError, match="VIGILRY_WORKERS must be a whole number"):
+        create_app()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("VIGILRY_WORKERS", "none", "VIGILRY_WORKERS must be a whole number"),
+        ("VIGILRY_WORKERZ", "2", "did you mean VIGILRY_WORKERS?"),
+        ("VIGILRY_REDIS_URL", f"redis://:{PASSWORD}@host:port", "VIGILRY_REDIS_URL"),
+        ("VIGILRY_DATABASE_URL", f"user:{PASSWORD}@host", "VIGILRY_DATABASE_URL"),
+    ],
+)
+def test_gunicorn_does_not_start_with_a_bad_setting_and_says_which(name: str, value: str, said: str) -> None:
+    checked = check_gunicorn(**{name: value})
+    assert checked.returncode != 0
+    assert said in checked.stderr
+    assert PASSWORD not in checked.stdout + checked.stderr
+
+
+def test_gunicorn_finds_nothing_wrong_with_good_settings() -> None:
+    checked = check_gunicorn(**{name: sample.text for name, sample in SAMPLES.items()})
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_the_readme_lists_every_setting_with_its_default_and_no_other() -> None:
+    rows = re.findall(r"^\| *`(VIGILRY_\w+)` *\| *`([^`|]*)` *\| *\S", (ROOT / "README.md").read_text(), re.M)
+    assert dict(rows) == {name: str(sample.default) for name, sample in SAMPLES.items()}
+    assert len(rows) == len(SAMPLES), "a setting stands twice in README.md"
