@@ -318,7 +318,7 @@ def dripping(site: Site) -> Iterator[None]:
     with Dripping(site.proxy.address):
         yield
         # So much longer that whoever waits for the end of an answer is found out.
-        time.sleep(LONGEST_S / 2)
+        time.sleep(LONGEST_S)
     site.proxy.heal()
 
 
@@ -328,7 +328,7 @@ def dripping_replies(site: Site) -> Iterator[None]:
     site.proxy.cut()
     with Dripping(site.proxy.address, site.valkey.address):
         yield
-        time.sleep(LONGEST_S / 2)
+        time.sleep(LONGEST_S)
     site.proxy.heal()
 
 
