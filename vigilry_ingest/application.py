@@ -38,8 +38,8 @@ class Answer(Response):
 class Application(Flask):
     """The WSGI application.
 
-    What is left out here and in Answer took 35 µs of the 200 µs of CPU that the contract's first example took,
-    measured in one process with its broker.
+    What is left out here and in Answer took 35 µs of the 200 µs of CPU that the contract's first example
+    took, measured in one process.
     """
 
     session_interface = _NoSessions()
