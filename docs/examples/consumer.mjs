@@ -1,4 +1,4 @@
-// Keeps the newest error of each project: a whole consumer, in the group "errors". Needs: npm install redis
+// Keeps the errors of each project in a hash: a whole consumer, in the group "errors". Needs: npm install redis
 import { hostname } from "node:os";
 import { createClient } from "redis";
 

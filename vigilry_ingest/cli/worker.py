@@ -30,7 +30,7 @@ from vigilry_ingest.stream.names import DEFAULT_GROUP
     help="Most events in one call of the handler.",
 )  # fmt: skip
 @click.option(
-    "--deliveries", type=click.IntRange(1, 1000), default=Limits().deliveries, show_default=True,
+    "--deliveries", type=click.IntRange(2, 1000), default=Limits().deliveries, show_default=True,
     help="Tries before an event that fails by itself goes to the dead letters.",
 )  # fmt: skip
 @click.option(

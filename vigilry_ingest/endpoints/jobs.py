@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify
 
+from vigilry_ingest.db.patience import Errand
 from vigilry_ingest.services import caller, services
 from vigilry_ingest.store.finder import find_job, to_event
 from vigilry_ingest.stream.names import DEFAULT_GROUP, job_number_of
@@ -24,7 +25,9 @@ def show_job(job_id: str) -> Response:
 
 
 def _stored(number: int) -> dict[str, Any] | None:
-    row = find_job(services().engine, caller().project_id, number)
+    engine, project_id = services().engine, caller().project_id
+    patience_s = services().config.publish_timeout_ms / 1000
+    row = Errand(lambda: find_job(engine, project_id, number), place_s=patience_s).result(patience_s)
     if row is None:
         return None
     return {

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Engine
-from sqlalchemy.dialects import postgresql, sqlite
 
+from vigilry_ingest.db.bulk import copy_new_rows, insert_new_rows
 from vigilry_ingest.db.models import EventCorrelation, StoredEvent
 from vigilry_ingest.db.patience import Errand
 from vigilry_ingest.db.session import DatabaseError, session_on
@@ -31,9 +31,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        insert: Any = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        self._insert_events = insert(StoredEvent).on_conflict_do_nothing()
-        self._insert_correlations = insert(EventCorrelation).on_conflict_do_nothing()
+        self._insert = copy_new_rows if engine.dialect.name == "postgresql" else insert_new_rows
 
     def write(self, events: Sequence[Delivered]) -> None:
         """Write a batch in one transaction.
@@ -44,16 +42,14 @@ class Store:
         rows = [_row(event, now) for event in events]
         correlations = [row for event in events if event.correlation for row in _correlations(event)]
         try:
-            Errand(lambda: self._insert(rows, correlations), place_s=_ANSWER_S).result(_ANSWER_S)
+            Errand(lambda: self._write(rows, correlations), place_s=_ANSWER_S).result(_ANSWER_S)
         except DatabaseError as error:
             raise TryLater(str(error)) from error
 
-    def _insert(self, rows: list[dict[str, Any]], correlations: list[dict[str, str]]) -> None:
+    def _write(self, rows: list[dict[str, Any]], correlations: list[dict[str, str]]) -> None:
         with session_on(self._engine) as session:
-            connection = session.connection()
-            connection.execute(self._insert_events, rows)
-            if correlations:
-                connection.execute(self._insert_correlations, correlations)
+            self._insert(session.connection(), StoredEvent, rows)
+            self._insert(session.connection(), EventCorrelation, correlations)
 
 
 def _row(event: Delivered, now: datetime) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Leases:
         self._name = name
         self._partitions = partitions
         self._on_tick = on_tick
+        self._ticking = threading.Lock()
         self._mutex = threading.Lock()
         # Until when each partition is held, on the monotonic clock.
         self._until: dict[int, float] = {}
@@ -76,12 +77,15 @@ class Leases:
         Call it between two batches, because a partition that is given back is another's at once. What was not
         prolonged in time counts as lost: this process may have slept.
         """
-        with self._mutex:
-            surplus, self._surplus = self._surplus, set()
-            for partition in surplus:
-                self._until.pop(partition, None)
-        for partition in surplus:
-            self._give_back(partition)
+        if self._surplus:
+            # Not while a tick is under way: it could prolong what is just being given back.
+            with self._ticking:
+                surplus, self._surplus = self._surplus, set()
+                with self._mutex:
+                    for partition in surplus:
+                        self._until.pop(partition, None)
+                for partition in surplus:
+                    self._give_back(partition)
         return self.still_held()
 
     def still_held(self) -> set[int]:
@@ -105,6 +109,10 @@ class Leases:
             self._tick()
 
     def _tick(self) -> None:
+        with self._ticking:
+            self._prolong()
+
+    def _prolong(self) -> None:
         try:
             share = self._share()
             with self._mutex:
