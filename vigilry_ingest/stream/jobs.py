@@ -14,6 +14,7 @@ from vigilry_ingest.stream.names import (
     dead_key,
     entry_id_of,
     events_key,
+    order_of,
     partition_of,
 )
 
@@ -100,7 +101,7 @@ def _alive(event: Event, at: str, pending: list[Any], groups: list[Any], group: 
         return Standing("processing", event, int(pending[0][3]))
     mine = (_mapping(each) for each in groups)
     last = next((each[b"last-delivered-id"] for each in mine if each[b"name"] == group.encode()), b"0-0")
-    is_delivered = _numbers(at.encode()) <= _numbers(last)
+    is_delivered = order_of(at.encode()) <= order_of(last)
     return Standing("processed" if is_delivered else "queued", event)
 
 
@@ -115,8 +116,3 @@ def _own_event(fields: Any, project_id: str) -> Event | None:
 
 def _mapping(flat: Any) -> Mapping[bytes, Any]:
     return flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _numbers(entry_id: bytes) -> tuple[int, int]:
-    milliseconds, _, sequence = entry_id.partition(b"-")
-    return int(milliseconds), int(sequence)

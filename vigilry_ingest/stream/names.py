@@ -40,6 +40,12 @@ def job_id_of(entry_id: bytes) -> str:
     return f"bull-{int(milliseconds) * _SEQUENCES + int(sequence)}"
 
 
+def order_of(entry_id: bytes) -> tuple[int, int]:
+    """Give an entry's id as numbers, which compare as the broker orders the entries of a stream."""
+    milliseconds, _, sequence = entry_id.partition(b"-")
+    return int(milliseconds), int(sequence)
+
+
 def is_entry_id(text: bytes) -> bool:
     """Tell whether a text has the form of an entry's id."""
     return _ENTRY_ID.fullmatch(text) is not None

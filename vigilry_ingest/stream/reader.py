@@ -7,7 +7,7 @@ from typing import Any
 from vigilry_ingest.event import Event, InvalidEntry
 from vigilry_ingest.ids import made_at_ms
 from vigilry_ingest.stream.client import open_client
-from vigilry_ingest.stream.names import entry_id_of, events_key, job_id_of
+from vigilry_ingest.stream.names import entry_id_of, events_key, job_id_of, order_of
 
 _AT_ONCE = 500
 _LOOK_EVERY_S = 0.2
@@ -50,8 +50,7 @@ def _read_on(client: Any, key: str, positions: dict[str, bytes]) -> list[Entry]:
 
 
 def _order(entry: Entry) -> tuple[int, int]:
-    milliseconds, _, sequence = entry[0].partition(b"-")
-    return int(milliseconds), int(sequence)
+    return order_of(entry[0])
 
 
 def _events(entries: list[Entry]) -> Iterator[tuple[str, Event]]:

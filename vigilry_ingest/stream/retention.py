@@ -60,7 +60,7 @@ def has_group(client: Any, partition: int, group: str) -> bool:
 
     Raises redis.RedisError.
     """
-    return group in [each.name for each in partition_state(client, partition).groups]
+    return group.encode() in [each["name"] for each in _groups(client, events_key(partition))]
 
 
 def partition_state(client: Any, partition: int) -> PartitionState:
@@ -69,18 +69,23 @@ def partition_state(client: Any, partition: int) -> PartitionState:
     Raises redis.RedisError.
     """
     key = events_key(partition)
-    try:
-        groups = client.xinfo_groups(key)
-    except ResponseError as error:
-        if "no such key" not in str(error):
-            raise
-        groups = []
     return PartitionState(
         partition,
         int(client.xlen(key)),
         int(client.xlen(dead_key(partition))),
-        [_group_state(client, partition, group) for group in groups],
+        [_group_state(client, partition, group) for group in _groups(client, key)],
     )
+
+
+def _groups(client: Any, key: str) -> list[dict[str, Any]]:
+    """List a stream's groups; a stream that is not there has none."""
+    try:
+        groups: list[dict[str, Any]] = client.xinfo_groups(key)
+    except ResponseError as error:
+        if "no such key" not in str(error):
+            raise
+        return []
+    return groups
 
 
 def _group_state(client: Any, partition: int, group: dict[str, Any]) -> GroupState:
