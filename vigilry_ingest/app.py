@@ -1,6 +1,6 @@
 """The one place where the parts meet: create_app."""
 
-from flask import Flask, Response
+from flask import Flask
 
 from vigilry_ingest.application import Application
 from vigilry_ingest.cli import register_commands
@@ -9,7 +9,7 @@ from vigilry_ingest.db.session import make_engine
 from vigilry_ingest.endpoints import health, ingest_blueprint
 from vigilry_ingest.errors import register_errors
 from vigilry_ingest.keys.lookup import KeyLookup
-from vigilry_ingest.services import REQUEST_ID_HEADER, Services, attach, request_id
+from vigilry_ingest.services import Services, attach
 from vigilry_ingest.stream.publisher import Publisher
 
 
@@ -26,7 +26,6 @@ def create_app(config: Config | None = None) -> Flask:
     attach(app, _make_services(config))
     app.register_blueprint(ingest_blueprint())
     app.register_blueprint(health.blueprint)
-    app.after_request(_name_request)
     register_errors(app)
     register_commands(app)
     return app
@@ -48,7 +47,3 @@ def _make_services(config: Config) -> Services:
         ),
     )
 
-
-def _name_request(answer: Response) -> Response:
-    answer.headers[REQUEST_ID_HEADER] = request_id()
-    return answer

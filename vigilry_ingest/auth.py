@@ -1,10 +1,8 @@
 """The key room's door: the before_request hook that turns an X-Api-Key into the request's caller."""
 
-from flask import request
+from vigilry_ingest.services import this_request
 
-from vigilry_ingest.services import services, set_caller
-
-HEADER = "X-Api-Key"
+_VARIABLE = "HTTP_X_API_KEY"
 
 
 class AuthError(Exception):
@@ -21,11 +19,12 @@ def require_key() -> None:
 
     Raises AuthError, and KeyStoreUnavailable when the key store is down.
     """
-    presented = request.headers.get(HEADER, "")
+    request = this_request()
+    presented = request.environ.get(_VARIABLE, "")
     if not presented:
-        raise AuthError("missing_api_key", f"Send your project's API key in the {HEADER} header.")
-    found = services().keys.find(presented)
+        raise AuthError("missing_api_key", "Send your project's API key in the X-Api-Key header.")
+    found = request.services.keys.find(presented)
     if found is None:
         # One answer for all, so that nobody learns which keys once existed.
         raise AuthError("invalid_api_key", "The API key is unknown, mistyped, expired or revoked.")
-    set_caller(found)
+    request.caller = found

@@ -3,11 +3,13 @@
 from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
+from wsgiref.types import WSGIEnvironment
 
-from flask import Response, request
+from flask import Response
+from werkzeug.sansio.utils import get_content_length
 
 from vigilry_ingest.schemas.json_object import JsonObject, parse_object
-from vigilry_ingest.services import services
+from vigilry_ingest.services import IngestRequest, this_request
 
 _AT_ONCE = 64 * 1024
 
@@ -26,13 +28,14 @@ def read_object() -> JsonObject:
 
     Raises BodyError for its type, encoding, size or completeness, and MalformedJson.
     """
-    _check_type()
-    return parse_object(_read_bytes(services().config.max_body_bytes))
+    request = this_request()
+    # Nearly every sender writes it just so; werkzeug's parsing of it takes 10 µs.
+    if request.environ.get("CONTENT_TYPE") != "application/json":
+        _check_type(request)
+    return parse_object(_read_bytes(request.environ, request.services.config.max_body_bytes))
 
 
-def _check_type() -> None:
-    if request.content_type == "application/json":
-        return
+def _check_type(request: IngestRequest) -> None:
     if request.mimetype != "application/json":
         given = request.mimetype[:100] or "none"
         raise BodyError("unsupported_media_type", f"Send Content-Type: application/json; it was {given}.")
@@ -41,19 +44,19 @@ def _check_type() -> None:
         raise BodyError("unsupported_media_type", f"JSON is UTF-8; the charset was {charset[:100]}.")
 
 
-def _read_bytes(limit: int) -> bytes:
-    coding = request.headers.get("Content-Encoding", "").lower()
+def _read_bytes(environ: WSGIEnvironment, limit: int) -> bytes:
+    coding = environ.get("HTTP_CONTENT_ENCODING", "").lower()
     if coding not in ("", "identity"):
         raise BodyError("unsupported_encoding", f"Send the body as it is; it was encoded as {coding[:100]}.")
-    length = request.content_length
+    length = get_content_length(environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"))
     if length is not None and length > limit:
         raise _too_large(limit, f"it is {length:,}")
-    if length is None and not request.environ.get("wsgi.input_terminated"):
+    if length is None and not environ.get("wsgi.input_terminated"):
         # The server does not say where such a body ends, so there is none (RFC 9112, section 6.3).
         length = 0
     try:
         # One byte past the limit tells a chunked body that is too large without reading all of it.
-        text = request.environ["wsgi.input"].read(limit + 1 if length is None else length)
+        text = environ["wsgi.input"].read(limit + 1 if length is None else length)
     except Exception as error:
         # Every WSGI server has its own exceptions for a sender that breaks off or garbles its chunks.
         raise BodyError("incomplete_body", "The body broke off, or its chunks are garbled.") from error
@@ -70,8 +73,9 @@ def drain_after(answer: Response) -> None:
     gunicorn's threaded worker closes a connection whose body was not read, without saying so in the answer,
     and the sender's next request on it would be lost.
     """
+    request = this_request()
     if request.environ.get("wsgi.input_terminated"):
-        most = 4 * services().config.max_body_bytes
+        most = 4 * request.services.config.max_body_bytes
         answer.call_on_close(partial(_drain, request.environ["wsgi.input"], most))
 
 

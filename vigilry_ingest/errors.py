@@ -3,7 +3,7 @@
 import logging
 from typing import NamedTuple
 
-from flask import Flask, Response, json, request
+from flask import Flask, Response, json
 from werkzeug.exceptions import HTTPException
 
 from vigilry_ingest.auth import AuthError
@@ -13,7 +13,7 @@ from vigilry_ingest.keys.lookup import KeyStoreUnavailable
 from vigilry_ingest.receipt import IdempotencyKeyError
 from vigilry_ingest.schemas.fields import Fault, InvalidEvent
 from vigilry_ingest.schemas.json_object import MalformedJson
-from vigilry_ingest.services import request_id
+from vigilry_ingest.services import this_request
 from vigilry_ingest.stream.errors import RETRY_AFTER_S, PublishError
 
 _log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ def problem(
 ) -> Response:
     """Answer a refusal as application/problem+json."""
     refusal = REFUSALS[code]
+    request = this_request()
     body = {
         "type": f"/docs/errors/{code}",
         "title": refusal.title,
@@ -73,7 +74,7 @@ def problem(
         "instance": request.path,
         "code": code,
         "retryable": refusal.retryable,
-        "requestId": request_id(),
+        "requestId": request.request_id,
     }
     if faults is not None:
         body["errors"] = [fault._asdict() for fault in faults]
@@ -112,17 +113,17 @@ def _invalid_event(error: InvalidEvent) -> Response:
 def _publish_error(error: PublishError) -> Response:
     if error.retry_after is None:
         return problem(error.code, error.detail)
-    _log.warning("not published: %s, request %s: %s", error.code, request_id(), error.__cause__ or error)
+    _log.warning("not published: %s, request %s: %s", error.code, this_request().request_id, error.__cause__ or error)
     return problem(error.code, error.detail, retry_after=error.retry_after)
 
 
 def _key_store_unavailable(error: KeyStoreUnavailable) -> Response:
-    _log.warning("key store unavailable, request %s: %s", request_id(), error)
+    _log.warning("key store unavailable, request %s: %s", this_request().request_id, error)
     return problem("key_store_unavailable", "The key cannot be checked at the moment.")
 
 
 def _database_error(error: DatabaseError) -> Response:
-    _log.warning("event store unavailable, request %s: %s", request_id(), error)
+    _log.warning("event store unavailable, request %s: %s", this_request().request_id, error)
     return problem("event_store_unavailable", "Stored events cannot be looked up at the moment.")
 
 
@@ -136,5 +137,5 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    _log.error("unexpected error, request %s", request_id(), exc_info=error)
+    _log.error("unexpected error, request %s", this_request().request_id, exc_info=error)
     return problem("internal_error", "Something went wrong here; the event was not acknowledged.")

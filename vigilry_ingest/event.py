@@ -33,8 +33,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     def to_entry(self) -> list[str | bytes]:
         """Lay the event out as a stream entry: names and values in turn, absent ones left out."""
         entry: list[str | bytes] = ["v", ENTRY_VERSION]
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
+        for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True):
             if value is not None:
                 entry += (name, value)
         return entry

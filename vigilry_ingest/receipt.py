@@ -4,13 +4,13 @@ import hashlib
 import re
 from datetime import UTC, datetime
 
-from flask import Response, request
+from flask import Response
 
 from vigilry_ingest.application import Answer
 from vigilry_ingest.event import Event, Receipt
 from vigilry_ingest.ids import new_id
 from vigilry_ingest.schemas.json_object import JsonObject
-from vigilry_ingest.services import caller, request_id, services
+from vigilry_ingest.services import IngestRequest, this_request
 from vigilry_ingest.stream.script import Once
 
 _LONGEST_KEY = 255
@@ -27,15 +27,16 @@ def new_receipt() -> Receipt:
 
     Raises IdempotencyKeyError for an unusable Idempotency-Key.
     """
-    sender = caller()
-    traceparent = request.headers.get("traceparent")
+    request = this_request()
+    sender = request.caller
+    traceparent = request.environ.get("HTTP_TRACEPARENT")
     return Receipt(
         id=new_id("evt"),
         project_id=sender.project_id,
         environment=sender.environment,
         received_at=datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
-        request_id=request_id(),
-        idempotency_key=_idempotency_key(),
+        request_id=request.request_id,
+        idempotency_key=_idempotency_key(request),
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
     )
 
@@ -53,15 +54,15 @@ def accept(event: Event, body: JsonObject, *, provider_id: str | None = None) ->
     if provider_id is not None:
         # The provider's own retries differ in places such as pending_webhooks, so the id alone decides.
         once.append(Once(f"{event.kind}-id", provider_id, ""))
-    published = services().publisher.publish(event, once)
+    published = this_request().services.publisher.publish(event, once)
     headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
     if published.is_replay:
         headers.append(("Idempotent-Replayed", "true"))
     return Answer(f'{{"jobId":"{published.job_id}","status":"queued"}}'.encode(), 202, headers)
 
 
-def _idempotency_key() -> str | None:
-    given = request.headers.get("Idempotency-Key")
+def _idempotency_key(request: IngestRequest) -> str | None:
+    given: str | None = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if given is None:
         return None
     if not (0 < len(given) <= _LONGEST_KEY and given.isascii() and given.isprintable()):

@@ -2,8 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Request, current_app, request
 from sqlalchemy import Engine
 
 from vigilry_ingest.config import Config
@@ -13,6 +16,7 @@ from vigilry_ingest.stream.publisher import Publisher
 
 REQUEST_ID_HEADER = "X-Request-Id"
 
+_REQUEST_ID_VARIABLE = "HTTP_X_REQUEST_ID"
 _NAME = "vigilry"
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._:+/=@-]{1,128}", re.ASCII)
 
@@ -32,27 +36,37 @@ def attach(app: Flask, services: Services) -> None:
     app.extensions[_NAME] = services
 
 
-def services() -> Services:
-    """Give the parts of the current application."""
-    parts: Services = current_app.extensions[_NAME]
+def services_of(app: Flask) -> Services:
+    """Give the parts of an application."""
+    parts: Services = app.extensions[_NAME]
     return parts
 
 
-def caller() -> Caller:
-    """Give the caller that the key hook found for this request."""
-    found: Caller = g.caller
-    return found
+def services() -> Services:
+    """Give the parts of the current application."""
+    return services_of(current_app)
 
 
-def set_caller(found: Caller) -> None:
-    """Remember the caller for the rest of this request."""
-    g.caller = found
+class IngestRequest(Request):
+    """A request, with the parts at hand, and with what the hooks found out about it."""
+
+    # Set by the key hook; what is outside the key has none.
+    caller: Caller
+
+    def __init__(self, environ: WSGIEnvironment, parts: Services) -> None:
+        super().__init__(environ)
+        self.services = parts
+
+    @cached_property
+    def request_id(self) -> str:
+        """This request's id: the sender's X-Request-Id when it is a plain one, else one made here."""
+        given = self.environ.get(_REQUEST_ID_VARIABLE)
+        return given if given and _REQUEST_ID.fullmatch(given) else new_id("req")
 
 
-def request_id() -> str:
-    """Give this request's id: the sender's X-Request-Id when it is a plain one, else one made here."""
-    if "request_id" not in g:
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
-    known: str = g.request_id
-    return known
+def this_request() -> IngestRequest:
+    """Give the request that is being answered.
+
+    Itself, and not flask's proxy to it: every look through the proxy takes a microsecond.
+    """
+    return cast(IngestRequest, request._get_current_object())  # type: ignore[attr-defined]  # a LocalProxy

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify
 
 from vigilry_ingest.db.patience import Errand
-from vigilry_ingest.services import caller, services
+from vigilry_ingest.services import this_request
 from vigilry_ingest.store.finder import find_job, to_event
 from vigilry_ingest.stream.names import DEFAULT_GROUP, job_number_of
 
@@ -25,8 +25,9 @@ def show_job(job_id: str) -> Response:
 
 
 def _stored(number: int) -> dict[str, Any] | None:
-    engine, project_id = services().engine, caller().project_id
-    patience_s = services().config.publish_timeout_ms / 1000
+    request = this_request()
+    engine, project_id = request.services.engine, request.caller.project_id
+    patience_s = request.services.config.publish_timeout_ms / 1000
     row = Errand(lambda: find_job(engine, project_id, number), place_s=patience_s).result(patience_s)
     if row is None:
         return None
@@ -41,7 +42,10 @@ def _stored(number: int) -> dict[str, Any] | None:
 
 
 def _on_the_way(job_id: str) -> dict[str, Any] | None:
-    standing = services().publisher.standing_of(job_id, caller().project_id, group=DEFAULT_GROUP)
+    request = this_request()
+    standing = request.services.publisher.standing_of(
+        job_id, request.caller.project_id, group=DEFAULT_GROUP
+    )
     if standing is None:
         return None
     answer: dict[str, Any] = {

@@ -48,13 +48,15 @@ class GroupCommit(Generic[Item, Reply]):
         Raises PublishError: the item's own, the group's, or ``broker_timeout``.
         """
         member: _Member[Item, Reply] = _Member(item)
+        is_first = False
         with self._mutex:
             if self._led:
                 self._waiting.append(member)
             else:
                 self._led = True
-                member.group = [member]
-        if member.group is None:
+                is_first = True
+        if is_first: self._gather(member)
+        else:
             self._wait(member, deadline)
         if member.group is not None:
             self._lead(member.group, deadline)
@@ -63,6 +65,16 @@ class GroupCommit(Generic[Item, Reply]):
         if isinstance(member.answer, PublishError):
             raise member.answer
         return member.answer
+
+    def _gather(self, member):
+        try:
+            time.sleep(0)
+        except BaseException:
+            self._pass_on()
+            raise
+        with self._mutex:
+            member.group = [member, *self._waiting[: MOST_IN_GROUP - 1]]
+            del self._waiting[: MOST_IN_GROUP - 1]
 
     def _wait(self, member: _Member[Item, Reply], deadline: float) -> None:
         try:

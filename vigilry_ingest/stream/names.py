@@ -33,15 +33,15 @@ def job_id_of(entry_id: bytes) -> str:
 
     Raises ValueError.
     """
-    match = _ENTRY_ID.fullmatch(entry_id)
-    if match is None:
-        raise ValueError("this is no id of an entry")
-    milliseconds, sequence = match.groups()
-    return f"bull-{int(milliseconds) * _SEQUENCES + int(sequence)}"
+    milliseconds, sequence = order_of(entry_id)
+    return f"bull-{milliseconds * _SEQUENCES + sequence}"
 
 
 def order_of(entry_id: bytes) -> tuple[int, int]:
-    """Give an entry's id as numbers, which compare as the broker orders the entries of a stream."""
+    """Give an entry's id as numbers, which compare as the broker orders the entries of a stream.
+
+    Raises ValueError.
+    """
     milliseconds, _, sequence = entry_id.partition(b"-")
     return int(milliseconds), int(sequence)
 

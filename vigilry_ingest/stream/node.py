@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis import exceptions
 
 from vigilry_ingest.stream.connection import BoundedConnection
@@ -33,7 +34,7 @@ class Node:
         """
         connection = self._open(deadline)
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_packed_command([b"".join([pack_command(tuple(each)) for each in commands])])
             return [_reply(connection) for _ in commands]
         except BaseException as error:
             # Also when the worker is being stopped: replies that were not read must not meet the next
