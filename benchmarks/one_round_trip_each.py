@@ -2,12 +2,13 @@
 
 import dataclasses
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vigilry_ingest.app import create_app
 from vigilry_ingest.config import Config
 from vigilry_ingest.services import attach, services
 from vigilry_ingest.stream.address import Host
+from vigilry_ingest.stream.errors import PublishError
 from vigilry_ingest.stream.lane import Appended, Lane
 from vigilry_ingest.stream.publisher import Publisher
 from vigilry_ingest.stream.script import Append
@@ -20,14 +21,14 @@ class _Lanes(Lane):
         self._make_lane = make_lane
         self._idle: queue.LifoQueue[Lane] = queue.LifoQueue()
 
-    def append(self, append: Append, deadline: float) -> Appended:
+    def append(self, appends: Sequence[Append], deadline: float) -> Sequence[Appended | PublishError]:
         """Append on a lane that no other request uses meanwhile."""
         try:
             lane = self._idle.get_nowait()
         except queue.Empty:
             lane = self._make_lane()
         try:
-            return lane.append(append, deadline)
+            return lane.append(appends, deadline)
         finally:
             self._idle.put(lane)
 

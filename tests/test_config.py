@@ -37,6 +37,8 @@ SAMPLES = {
     "VIGILRY_KEY_CACHE_TTL_S": Sample(1, "0", 0),
     "VIGILRY_KEY_CACHE_STALE_S": Sample(300, "0", 0),
     "VIGILRY_MAX_BODY_BYTES": Sample(1_048_576, "2048", 2048),
+    "VIGILRY_MAX_DECOMPRESSED_BYTES": Sample(5_242_880, "4096", 4096),
+    "VIGILRY_MAX_BATCH_EVENTS": Sample(1000, "1", 1),
     "VIGILRY_BIND": Sample("127.0.0.1:4100", "unix:/run/vigilry.sock", "unix:/run/vigilry.sock"),
     "VIGILRY_WORKERS": Sample(2, "16", 16),
     "VIGILRY_WORKER_CLASS": Sample("gevent", "gthread", "gthread"),
@@ -55,6 +57,8 @@ BAD = [
     ("VIGILRY_KEY_CACHE_TTL_S", "3601"),
     ("VIGILRY_KEY_CACHE_STALE_S", "86401"),
     ("VIGILRY_MAX_BODY_BYTES", "1023"),
+    ("VIGILRY_MAX_DECOMPRESSED_BYTES", "1023"),
+    ("VIGILRY_MAX_BATCH_EVENTS", "0"),
     *[("VIGILRY_WORKER_CLASS", text) for text in ("", "Gevent", "eventlet", "sync ")],
     *[
         ("VIGILRY_DURABILITY", text)

@@ -46,4 +46,3 @@ def _make_services(config: Config) -> Services:
             idempotency_ttl_s=config.idempotency_ttl_s,
         ),
     )
-

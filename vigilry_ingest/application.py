@@ -63,7 +63,7 @@ class Application(Flask):
         }
 
     def request_context(self, environ: WSGIEnvironment) -> RequestContext:
-        """Make the context of a request, and match it by one look into a table when its path is a plain one."""
+        """Make the context of a request; one whose path is a plain one is matched by a look into a table."""
         request = IngestRequest(environ, services_of(self))
         request.url_rule = self._plain_rules.get((request.method, request.path))
         request.view_args = {}
@@ -80,7 +80,7 @@ class Application(Flask):
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Run the hooks before a view, from a table by endpoint instead of a search by blueprint."""
         for hook in self._hooks.get(this_request().endpoint, ()):
-            answer = hook()
+            answer = cast(ResponseReturnValue | None, hook())
             if answer is not None:
                 return answer
         return None
@@ -95,18 +95,18 @@ class Application(Flask):
         return hooks
 
     def process_response(self, response: Response) -> Response:
-        """Name the request in every answer; of Flask's own steps only the hooks are left, where there are any."""
+        """Name the request in every answer; of Flask's own steps the hooks are left, where there are any."""
         if self.after_request_funcs:
             response = super().process_response(response)
         response.headers.add(REQUEST_ID_HEADER, this_request().request_id)
         return response
 
-    def do_teardown_request(self, exc: BaseException | None = None) -> None:  # type: ignore[override]  # Flask's default is private
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
         """Clear up after a request, where there is something to clear up."""
         if self.teardown_request_funcs or request_tearing_down.receivers:
             super().do_teardown_request(exc)
 
-    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:  # type: ignore[override]  # Flask's default is private
+    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
         """Clear up after a context, where there is something to clear up."""
         if self.teardown_appcontext_funcs or appcontext_tearing_down.receivers:
             super().do_teardown_appcontext(exc)

@@ -1,4 +1,4 @@
-"""The body room: from a request's bytes to a JSON object, with type, encoding and size checked on the way."""
+"""The body room: from a request's bytes to JSON, with type, encoding and size checked on the way."""
 
 from contextlib import suppress
 from functools import partial
@@ -8,10 +8,15 @@ from wsgiref.types import WSGIEnvironment
 from flask import Response
 from werkzeug.sansio.utils import get_content_length
 
+from vigilry_ingest.config import Config
+from vigilry_ingest.decompression import CODINGS, CorruptBody, OutputTooLarge, UnknownCoding, decompress
+from vigilry_ingest.schemas.batch import split_batch, split_lines
 from vigilry_ingest.schemas.json_object import JsonObject, parse_object
 from vigilry_ingest.services import IngestRequest, this_request
 
 _AT_ONCE = 64 * 1024
+_JSON = "application/json"
+_NDJSON = "application/x-ndjson"
 
 
 class BodyError(Exception):
@@ -30,24 +35,62 @@ def read_object() -> JsonObject:
     """
     request = this_request()
     # Nearly every sender writes it just so; werkzeug's parsing of it takes 10 µs.
-    if request.environ.get("CONTENT_TYPE") != "application/json":
-        _check_type(request)
-    return parse_object(_read_bytes(request.environ, request.services.config.max_body_bytes))
+    if request.environ.get("CONTENT_TYPE") != _JSON:
+        _check_type(request, _JSON)
+    return parse_object(_read_text(request))
 
 
-def _check_type(request: IngestRequest) -> None:
-    if request.mimetype != "application/json":
+def read_items() -> list[bytes]:
+    """Read the request's body as the items of a batch: a JSON object with a list, or a line of JSON each.
+
+    Raises BodyError, also for too many items, MalformedJson and InvalidEvent.
+    """
+    request = this_request()
+    _check_type(request, _JSON, _NDJSON)
+    split = split_lines if request.mimetype == _NDJSON else split_batch
+    items = split(_read_text(request))
+    most = request.services.config.max_batch_events
+    if len(items) > most:
+        detail = f"A batch may have {most:,} events (VIGILRY_MAX_BATCH_EVENTS); it has {len(items):,}."
+        raise BodyError("batch_too_large", detail)
+    return items
+
+
+def _check_type(request: IngestRequest, *types: str) -> None:
+    if request.mimetype not in types:
         given = request.mimetype[:100] or "none"
-        raise BodyError("unsupported_media_type", f"Send Content-Type: application/json; it was {given}.")
+        raise BodyError("unsupported_media_type", f"Send Content-Type: {' or '.join(types)}; it was {given}.")
     charset = request.mimetype_params.get("charset", "utf-8")
     if charset.lower() not in ("utf-8", "utf8"):
         raise BodyError("unsupported_media_type", f"JSON is UTF-8; the charset was {charset[:100]}.")
 
 
+def _read_text(request: IngestRequest) -> bytes:
+    config = request.services.config
+    text = _read_bytes(request.environ, config.max_body_bytes)
+    coding = request.environ.get("HTTP_CONTENT_ENCODING")
+    return text if coding is None else _decode(text, coding.strip().lower(), config)
+
+
+def _decode(text: bytes, coding: str, config: Config) -> bytes:
+    if coding in ("", "identity"):
+        return text
+    most = config.max_decompressed_bytes
+    try:
+        return decompress(text, coding, most)
+    except UnknownCoding:
+        detail = f"Send Content-Encoding: {' or '.join(CODINGS)}, or none; it was {coding[:100]}."
+        raise BodyError("unsupported_encoding", detail) from None
+    except CorruptBody as error:
+        raise BodyError("invalid_encoding", str(error)) from error
+    except OutputTooLarge:
+        detail = (
+            f"The body may have {most:,} bytes, decompressed (VIGILRY_MAX_DECOMPRESSED_BYTES); it has more."
+        )
+        raise BodyError("body_too_large", detail) from None
+
+
 def _read_bytes(environ: WSGIEnvironment, limit: int) -> bytes:
-    coding = environ.get("HTTP_CONTENT_ENCODING", "").lower()
-    if coding not in ("", "identity"):
-        raise BodyError("unsupported_encoding", f"Send the body as it is; it was encoded as {coding[:100]}.")
     length = get_content_length(environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"))
     if length is not None and length > limit:
         raise _too_large(limit, f"it is {length:,}")

@@ -113,6 +113,10 @@ class Config:
     max_body_bytes: int = _setting(
         1024 * 1024, _whole_number(1024, 1 << 30), "the largest request body, in bytes over the wire"
     )
+    max_decompressed_bytes: int = _setting(
+        5 * 1024 * 1024, _whole_number(1024, 1 << 30), "the largest request body, in bytes, decompressed"
+    )
+    max_batch_events: int = _setting(1000, _whole_number(1, 100_000), "the most events of one batch")
     bind: str = _setting("127.0.0.1:4100", _not_empty, "host:port or unix:path that gunicorn listens on")
     workers: int = _setting(2, _whole_number(1, 1024), "gunicorn's worker processes")
     worker_class: str = _setting("gevent", _one_of("gevent", "gthread", "sync"), "gunicorn's worker class")

@@ -1,17 +1,20 @@
 """Every refusal, in one shape (RFC 9457, problem details) and with one machine word each."""
 
 import logging
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from flask import Flask, Response, json
 from werkzeug.exceptions import HTTPException
 
 from vigilry_ingest.auth import AuthError
+from vigilry_ingest.batch import NothingAccepted
 from vigilry_ingest.body import BodyError, drain_after
 from vigilry_ingest.db.session import DatabaseError
+from vigilry_ingest.decompression import CODINGS
 from vigilry_ingest.keys.lookup import KeyStoreUnavailable
 from vigilry_ingest.receipt import IdempotencyKeyError
-from vigilry_ingest.schemas.fields import Fault, InvalidEvent
+from vigilry_ingest.schemas.fields import InvalidEvent
 from vigilry_ingest.schemas.json_object import MalformedJson
 from vigilry_ingest.services import this_request
 from vigilry_ingest.stream.errors import RETRY_AFTER_S, PublishError
@@ -33,11 +36,13 @@ REFUSALS = {
     "malformed_json": Refusal(400, "Not a JSON object"),
     "invalid_event": Refusal(400, "The event does not fit the schema"),
     "invalid_idempotency_key": Refusal(400, "Unusable idempotency key"),
+    "invalid_encoding": Refusal(400, "Body cannot be decompressed"),
     "incomplete_body": Refusal(400, "Incomplete body"),
     "bad_request": Refusal(400, "Bad request"),
     "not_found": Refusal(404, "Not found"),
     "method_not_allowed": Refusal(405, "Method not allowed"),
     "body_too_large": Refusal(413, "Body too large"),
+    "batch_too_large": Refusal(413, "Batch too large"),
     "unsupported_media_type": Refusal(415, "Unsupported media type"),
     "unsupported_encoding": Refusal(415, "Unsupported content encoding"),
     "idempotency_key_reused": Refusal(422, "Idempotency key reused"),
@@ -61,9 +66,13 @@ _HTTP_WORDS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large
 
 
 def problem(
-    code: str, detail: str, *, faults: list[Fault] | None = None, retry_after: int | None = None
+    code: str,
+    detail: str,
+    *,
+    members: Mapping[str, Any] | None = None,
+    retry_after: int | None = None,
 ) -> Response:
-    """Answer a refusal as application/problem+json."""
+    """Answer a refusal as application/problem+json, with members of its own besides those that all have."""
     refusal = REFUSALS[code]
     request = this_request()
     body = {
@@ -76,12 +85,15 @@ def problem(
         "retryable": refusal.retryable,
         "requestId": request.request_id,
     }
-    if faults is not None:
-        body["errors"] = [fault._asdict() for fault in faults]
-    answer = Response(json.dumps(body), refusal.status, content_type="application/problem+json")
+    answer = Response(
+        json.dumps(body | dict(members or {})), refusal.status, content_type="application/problem+json"
+    )
     drain_after(answer)
     if refusal.status == 401:
         answer.headers["WWW-Authenticate"] = 'ApiKey realm="ingest", header="X-Api-Key"'
+    if code == "unsupported_encoding":
+        # RFC 9110, section 12.5.3: what would have been taken.
+        answer.headers["Accept-Encoding"] = ", ".join(CODINGS)
     if retry_after is None and refusal.status == 503:
         retry_after = RETRY_AFTER_S
     if retry_after is not None:
@@ -98,6 +110,7 @@ def register_errors(app: Flask) -> None:
         IdempotencyKeyError, lambda error: problem("invalid_idempotency_key", str(error))
     )
     app.register_error_handler(InvalidEvent, _invalid_event)
+    app.register_error_handler(NothingAccepted, _nothing_accepted)
     app.register_error_handler(PublishError, _publish_error)
     app.register_error_handler(KeyStoreUnavailable, _key_store_unavailable)
     app.register_error_handler(DatabaseError, _database_error)
@@ -107,13 +120,22 @@ def register_errors(app: Flask) -> None:
 
 def _invalid_event(error: InvalidEvent) -> Response:
     where = ", ".join(fault.pointer for fault in error.faults[:5])
-    return problem("invalid_event", f"{len(error.faults)} to mend: {where}; see errors.", faults=error.faults)
+    errors = [fault._asdict() for fault in error.faults]
+    return problem(
+        "invalid_event", f"{len(errors)} to mend: {where}; see errors.", members={"errors": errors}
+    )
+
+
+def _nothing_accepted(error: NothingAccepted) -> Response:
+    return problem("invalid_event", str(error), members={"results": error.results})
 
 
 def _publish_error(error: PublishError) -> Response:
     if error.retry_after is None:
         return problem(error.code, error.detail)
-    _log.warning("not published: %s, request %s: %s", error.code, this_request().request_id, error.__cause__ or error)
+    _log.warning(
+        "not published: %s, request %s: %s", error.code, this_request().request_id, error.__cause__ or error
+    )
     return problem(error.code, error.detail, retry_after=error.retry_after)
 
 

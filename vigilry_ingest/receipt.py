@@ -10,7 +10,7 @@ from vigilry_ingest.application import Answer
 from vigilry_ingest.event import Event, Receipt
 from vigilry_ingest.ids import new_id
 from vigilry_ingest.schemas.json_object import JsonObject
-from vigilry_ingest.services import IngestRequest, this_request
+from vigilry_ingest.services import this_request
 from vigilry_ingest.stream.script import Once
 
 _LONGEST_KEY = 255
@@ -36,35 +36,40 @@ def new_receipt() -> Receipt:
         environment=sender.environment,
         received_at=datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
         request_id=request.request_id,
-        idempotency_key=_idempotency_key(request),
+        idempotency_key=checked_key(request.environ.get("HTTP_IDEMPOTENCY_KEY")),
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
     )
 
 
-def accept(event: Event, body: JsonObject, *, provider_id: str | None = None) -> Response:
-    """Publish an event and answer 202: it is stored, and this is its jobId.
+def checked_key(key: str | None) -> str | None:
+    """Check an idempotency key, where there is one.
 
-    The request's Idempotency-Key and the provider's own id of the event make a repeat answer with the first
-    jobId. Raises PublishError.
+    Raises IdempotencyKeyError.
     """
+    if key is not None and not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise IdempotencyKeyError(f"An Idempotency-Key has 1 to {_LONGEST_KEY} visible ASCII characters.")
+    return key
+
+
+def once_keys(event: Event, body: JsonObject) -> list[Once]:
+    """Give what makes a repeat of an event answer with the first jobId: the sender's key, and Stripe's id."""
     once = []
     if event.idempotency_key is not None:
         fingerprint = hashlib.blake2b(body.text, digest_size=16).hexdigest()
         once.append(Once(event.kind, event.idempotency_key, fingerprint))
-    if provider_id is not None:
-        # The provider's own retries differ in places such as pending_webhooks, so the id alone decides.
-        once.append(Once(f"{event.kind}-id", provider_id, ""))
-    published = this_request().services.publisher.publish(event, once)
+    if event.kind == "stripe" and (stripe_id := body.members.get("id")) is not None:
+        # Stripe's own retries differ in places such as pending_webhooks, so the id alone decides.
+        once.append(Once("stripe-id", stripe_id, ""))
+    return once
+
+
+def accept(event: Event, body: JsonObject) -> Response:
+    """Publish an event and answer 202: it is stored, and this is its jobId.
+
+    Raises PublishError.
+    """
+    published = this_request().services.publisher.publish(event, once_keys(event, body))
     headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
     if published.is_replay:
         headers.append(("Idempotent-Replayed", "true"))
     return Answer(f'{{"jobId":"{published.job_id}","status":"queued"}}'.encode(), 202, headers)
-
-
-def _idempotency_key(request: IngestRequest) -> str | None:
-    given: str | None = request.environ.get("HTTP_IDEMPOTENCY_KEY")
-    if given is None:
-        return None
-    if not (0 < len(given) <= _LONGEST_KEY and given.isascii() and given.isprintable()):
-        raise IdempotencyKeyError(f"An Idempotency-Key has 1 to {_LONGEST_KEY} visible ASCII characters.")
-    return given

@@ -31,6 +31,14 @@ class Interrupted(BaseException):
     """A caller is stopped from outside, as a worker's shutdown does it."""
 
 
+def submit(commit: Commit, item: int, deadline: float) -> str:
+    """Submit one item by itself, and return its reply or raise its error."""
+    (answer,) = commit.submit([item], deadline)
+    if isinstance(answer, PublishError):
+        raise answer
+    return answer
+
+
 def reply_to(item: int) -> str:
     return f"reply to {item}"
 
@@ -93,7 +101,7 @@ class Caller(threading.Thread):
             # In a plain thread this alone would make its end take ten milliseconds.
             self.greenlet = gevent.getcurrent()
         try:
-            self.outcome = self._commit.submit(self._item, self.deadline)
+            self.outcome = submit(self._commit, self._item, self.deadline)
         except BaseException as error:
             self.outcome = error
         self.late_s = time.monotonic() - self.deadline
@@ -156,13 +164,13 @@ def commit(exchange: Exchange) -> Commit:
 
 def test_a_caller_that_is_alone_exchanges_at_once(commit: Commit, exchange: Exchange) -> None:
     for item in range(3):
-        assert commit.submit(item, time.monotonic() + LONG_S) == reply_to(item)
+        assert submit(commit, item, time.monotonic() + LONG_S) == reply_to(item)
     assert exchange.groups == [[0], [1], [2]]
     assert set(exchange.leaders) == {threading.current_thread().name}
 
 
 def test_a_caller_gives_its_own_deadline_to_the_exchange(commit: Commit, exchange: Exchange) -> None:
-    commit.submit(0, 123.0 + time.monotonic())
+    submit(commit, 0, 123.0 + time.monotonic())
     assert exchange.deadlines[0] == pytest.approx(time.monotonic() + 123, abs=5)
 
 
@@ -231,7 +239,7 @@ def submit_all(commit: Commit, items: Sequence[int]) -> list[str]:
     outcomes = []
     for item in items:
         try:
-            outcomes.append(commit.submit(item, time.monotonic() + LONG_S))
+            outcomes.append(submit(commit, item, time.monotonic() + LONG_S))
         except PublishError as error:
             outcomes.append(error.detail)
     return outcomes
@@ -410,7 +418,7 @@ def submit_and_be_interrupted(commit: Commit, item: int) -> None:
     killer.start()
     try:
         with pytest.raises(Interrupted):
-            commit.submit(item, time.monotonic() + LONG_S)
+            submit(commit, item, time.monotonic() + LONG_S)
     finally:
         killer.join(LONG_S)
         signal.signal(signal.SIGUSR1, before)

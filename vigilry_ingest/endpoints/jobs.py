@@ -43,9 +43,7 @@ def _stored(number: int) -> dict[str, Any] | None:
 
 def _on_the_way(job_id: str) -> dict[str, Any] | None:
     request = this_request()
-    standing = request.services.publisher.standing_of(
-        job_id, request.caller.project_id, group=DEFAULT_GROUP
-    )
+    standing = request.services.publisher.standing_of(job_id, request.caller.project_id, group=DEFAULT_GROUP)
     if standing is None:
         return None
     answer: dict[str, Any] = {

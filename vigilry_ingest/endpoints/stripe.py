@@ -14,4 +14,4 @@ def accept_stripe_event() -> Response:
     """Accept a Stripe event."""
     body = read_object()
     event = to_event(body, new_receipt())
-    return accept(event, body, provider_id=body.members.get("id"))
+    return accept(event, body)

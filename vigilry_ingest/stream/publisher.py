@@ -56,24 +56,51 @@ class Publisher:
         Raises PublishError within the publish time-out. Nothing is ever sent again that may have been
         stored: only where the code is ``broker_timeout`` or ``broker_not_durable`` may the entry exist.
         """
-        deadline = time.monotonic() + self._timeout_s
-        partition = partition_of(event.project_id, self._broker.partitions)
-        append = append_of(
-            event, once, partition=partition, most=self._most_entries, ttl_s=self._idempotency_ttl_s
-        )
-        appended = self._append(append, partition, deadline)
-        return Published(job_id_of(appended.entry_id), appended.is_replay)
+        (outcome,) = self.publish_all([(event, once)], event.project_id)
+        if isinstance(outcome, PublishError):
+            raise outcome
+        return outcome
 
-    def _append(self, append: Append, partition: int, deadline: float) -> Appended:
+    def publish_all(
+        self, events: Sequence[tuple[Event, Sequence[Once]]], project_id: str
+    ) -> list[Published | PublishError]:
+        """Append events of one project in one round trip; each as ``publish`` does, and in their order.
+
+        An outcome that is a PublishError is that event's own. Raises PublishError when it is everyone's.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        partition = partition_of(project_id, self._broker.partitions)
+        appends = [
+            append_of(
+                event, once, partition=partition, most=self._most_entries, ttl_s=self._idempotency_ttl_s
+            )
+            for event, once in events
+        ]
+        return [
+            outcome
+            if isinstance(outcome, PublishError)
+            else Published(job_id_of(outcome.entry_id), outcome.is_replay)
+            for outcome in self._append(appends, partition, deadline)
+        ]
+
+    def _append(
+        self, appends: Sequence[Append], partition: int, deadline: float
+    ) -> Sequence[Appended | PublishError]:
         host = self._broker.routes.host_of(partition, deadline)
+        outcomes = list(self._lane(host).append(appends, deadline))
         for _ in range(_MOST_HOPS):
-            try:
-                return self._lane(host).append(append, deadline)
-            except Moved as moved:
-                if not moved.is_asking:
-                    self._broker.routes.moved(partition, moved.host)
-                host, append = moved.host, append._replace(is_asking=moved.is_asking)
-        raise PublishError("broker_cluster_down", "The partition is being moved to another server.")
+            moved = {index: each for index, each in enumerate(outcomes) if isinstance(each, Moved)}
+            if not moved:
+                break
+            # While a partition is on its way, some of its keys may be here and some there: one at a time.
+            to = next(iter(moved.values()))
+            followed = [index for index, each in moved.items() if each.host == to.host]
+            if not to.is_asking:
+                self._broker.routes.moved(partition, to.host)
+            again = [appends[index]._replace(is_asking=to.is_asking) for index in followed]
+            for index, outcome in zip(followed, self._lane(to.host).append(again, deadline), strict=True):
+                outcomes[index] = outcome
+        return outcomes
 
     def check(self) -> None:
         """Ask the broker for a sign of life.
