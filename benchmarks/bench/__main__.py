@@ -1,0 +1,95 @@
+"""The command line of the benchmark: ``make bench``, or ``python -m benchmarks.bench --help``."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.bench.rounds import Plan
+from benchmarks.bench.sections import SECTIONS, Outcome
+from benchmarks.wrk import require_wrk
+
+
+def main() -> int:
+    """Measure, print the tables and what holds; exit with 1 when something falls short."""
+    options = _options()
+    require_wrk()
+    progress = Console(stderr=True)
+    with progress.status("") as status:
+        plan = Plan(
+            options.rounds, options.seconds, options.connections, options.workers, status.update
+        )
+        outcomes = [SECTIONS[name](plan) for name in options.only]
+    if options.json:
+        print(json.dumps({"machine": _machine(), "sections": [_plain(each) for each in outcomes]}))
+    else:
+        _print(outcomes)
+    return 0 if all(each.holds for outcome in outcomes for each in outcome.criteria) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make bench", description="Measure this service beside what one might run instead."
+    )
+    parser.add_argument(
+        "--only",
+        type=_sections,
+        default=list(SECTIONS),
+        metavar="SECTION,…",
+        help=f"some of {', '.join(SECTIONS)} (default: all)",
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds that are counted (default: 3)")
+    parser.add_argument("--seconds", type=float, default=4, help="seconds of load a round (default: 4)")
+    parser.add_argument("--connections", type=int, default=32, help="connections at once (default: 32)")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes of each (default: 2)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return parser.parse_args()
+
+
+def _sections(text: str) -> list[str]:
+    names = text.split(",")
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(SECTIONS)}")
+    return names
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+
+
+def _print(outcomes: list[Outcome]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    for outcome in outcomes:
+        if outcome.rows:
+            table = Table("", "requests/s", "p50 ms", "p99 ms", "server µs", "broker µs", "", box=None)
+            table.title = outcome.title
+            for row in outcome.rows:
+                first, *others = row.figures
+                cells = [f"{first:,.0f}", *(f"{each:,.1f}" for each in others)]
+                table.add_row(row.name, *cells, row.note)
+            console.print(table)
+        for sentence in outcome.left_out:
+            console.print(f"left out: {sentence}", style="yellow")
+    console.print(f"\n{_machine()}; CPU is in µs for each request, from the operating system's accounts")
+    for outcome in outcomes:
+        for criterion in outcome.criteria:
+            console.print(criterion.line(), style="green" if criterion.holds else "red", highlight=False)
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "title": outcome.title,
+        "rows": [{"name": row.name, **row.figures._asdict(), "note": row.note} for row in outcome.rows],
+        "criteria": [each._asdict() | {"holds": each.holds} for each in outcome.criteria],
+        "leftOut": outcome.left_out,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

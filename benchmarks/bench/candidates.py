@@ -1,0 +1,192 @@
+"""What is measured: each candidate with a broker of its own, ready to take the contract's first example."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil  # type: ignore[import-untyped]  # psutil ships no types
+
+from benchmarks.wrk import EVENT, write_script
+from tests.servers.gunicorn import ROOT, Service
+from tests.servers.process import Process
+from tests.servers.valkey import Valkey
+from tests.servers.waiting import free_port
+
+PEERS = ROOT / "benchmarks" / "peers"
+_PEER_KEY = "vig_live_0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A running server: where it listens, its process and its broker's, and wrk's script for it."""
+
+    name: str
+    address: str
+    pid: int
+    broker_pid: int
+    key: str
+    script: Path
+
+    @property
+    def url(self) -> str:
+        """Return the address of the endpoint."""
+        return f"http://{self.address}/ingest/events"
+
+    def cpu_s(self) -> tuple[float, float]:
+        """Return the seconds of CPU so far, of the server's processes and of the broker's."""
+        return _cpu_s(self.pid), _cpu_s(self.broker_pid)
+
+
+def _cpu_s(pid: int) -> float:
+    root = psutil.Process(pid)
+    times = [each.cpu_times() for each in (root, *root.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+@contextmanager
+def service(
+    name: str = "this service",
+    *,
+    app: str = "wsgi:app",
+    workers: int = 2,
+    worker_class: str = "gevent",
+    valkey: Valkey | None = None,
+    settings: dict[str, str | int] | None = None,
+) -> Iterator[Candidate]:
+    """Run an application under the service's own gunicorn.conf.py."""
+    with ExitStack() as stack:
+        broker = stack.enter_context(valkey or Valkey())
+        running = Service(
+            {"VIGILRY_REDIS_URL": broker.url, "VIGILRY_STREAM_MAX_ENTRIES": 10**9} | (settings or {}),
+            workers=workers,
+            worker_class=worker_class,
+            app=app,
+        )
+        running.env["VIGILRY_DATABASE_URL"] = f"sqlite:///{running.folder}/vigilry.db"
+        running.env["PYTHONPATH"] = str(ROOT)
+        stack.enter_context(running)
+        key = _mint(running.env)
+        yield _checked(
+            Candidate(
+                name, running.bind, running.pid, broker.pid, key, write_script(running.folder, key)
+            ),
+            refuses=app == "wsgi:app",
+        )
+
+
+def _mint(env: dict[str, str]) -> str:
+    def flask(*words: str) -> str:
+        command = [sys.executable, "-m", "flask", *words]
+        return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout
+
+    flask("db", "upgrade")
+    return str(json.loads(flask("keys", "mint", "benchmark", "--json"))["api_key"])
+
+
+@contextmanager
+def fastapi(workers: int) -> Iterator[Candidate]:
+    """Run FastAPI under uvicorn, with uvloop and httptools."""
+    python = _peer_python()
+    command = [str(python), "-m", "uvicorn", "main:app", "--workers", str(workers)]
+    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    with _peer("FastAPI + uvicorn", PEERS / "fastapi", command, workers, with_port=True) as candidate:
+        yield candidate
+
+
+@contextmanager
+def express(workers: int) -> Iterator[Candidate]:
+    """Run Express with BullMQ, a process for each worker."""
+    folder = PEERS / "express"
+    if not (folder / "node_modules").exists():
+        _say("installing the Node peer")
+        subprocess.run(
+            ["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, capture_output=True
+        )
+    command = [str(shutil.which("node")), "server.js"]
+    with _peer("Express + BullMQ", folder, command, workers) as candidate:
+        yield candidate
+
+
+def has_node() -> bool:
+    """Tell whether the Node peer can be run."""
+    return bool(shutil.which("node") and shutil.which("npm"))
+
+
+def _peer_python() -> Path:
+    """Make the peer's own environment: nothing of it is to come into the project's."""
+    home = PEERS / "fastapi" / ".venv"
+    python = home / "bin" / "python"
+    if not (home / ".installed").exists():
+        _say("installing the FastAPI peer")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+        requirements = PEERS / "fastapi" / "requirements.txt"
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--require-hashes", "-r", str(requirements)], check=True)
+        (home / ".installed").touch()
+    return python
+
+
+def _say(what: str) -> None:
+    print(f"{what} …", file=sys.stderr)
+
+
+class _Peer(Process):
+    def __init__(self, command: list[str], cwd: Path, env: dict[str, str], address: str) -> None:
+        super().__init__(command, cwd=cwd, env=env)
+        self.address = address
+
+    def wait_ready(self) -> None:
+        url = f"http://{self.address}/health/live"
+        self.wait_for(
+            lambda: httpx.get(url, trust_env=False).is_success, url, ignoring=(httpx.TransportError,)
+        )
+
+
+@contextmanager
+def _peer(
+    name: str, cwd: Path, command: list[str], workers: int, *, with_port: bool = False
+) -> Iterator[Candidate]:
+    address = f"127.0.0.1:{free_port()}"
+    if with_port:
+        command = [*command, "--port", address.partition(":")[2]]
+    with Valkey() as valkey:
+        env = os.environ | {
+            "PEER_KEY_DIGEST": hashlib.sha256(_PEER_KEY.encode()).hexdigest(),
+            "PEER_SOCKET": str(valkey.socket_path),
+            "PEER_BIND": address,
+            "PEER_WORKERS": str(workers),
+            "NODE_ENV": "production",
+        }
+        with _Peer(command, cwd, env, address) as peer:
+            script = write_script(peer.folder, _PEER_KEY)
+            yield _checked(
+                Candidate(name, address, peer.pid, valkey.pid, _PEER_KEY, script), refuses=True
+            )
+
+
+def _checked(candidate: Candidate, *, refuses: bool) -> Candidate:
+    """See that a candidate does the work before it is measured: it accepts, and refuses what it should."""
+
+    def status(event: dict[str, object], key: str) -> int:
+        headers = {"X-Api-Key": key}
+        return httpx.post(candidate.url, json=event, headers=headers, trust_env=False).status_code
+
+    expected = [(EVENT, candidate.key, {202})]
+    if refuses:
+        expected += [
+            (EVENT, candidate.key[:-1] + "!", {401}),
+            (EVENT | {"unknown": 1}, candidate.key, {400, 422}),
+            (EVENT | {"severity": "error"}, candidate.key, {400, 422}),
+        ]
+    for event, key, statuses in expected:
+        if (given := status(event, key)) not in statuses:
+            raise SystemExit(f"{candidate.name} answered {given}, not {statuses}, to {event}")
+    return candidate
