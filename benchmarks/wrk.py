@@ -6,10 +6,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # The contract's first example.
-EVENT = {
+EVENT: dict[str, Any] = {
     "type": "checkout_failed",
     "severity": "ERROR",
     "message": "Payment gateway returned 402",

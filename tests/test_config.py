@@ -40,17 +40,20 @@ SAMPLES = {
     "VIGILRY_MAX_DECOMPRESSED_BYTES": Sample(5_242_880, "4096", 4096),
     "VIGILRY_MAX_BATCH_EVENTS": Sample(1000, "1", 1),
     "VIGILRY_BIND": Sample("127.0.0.1:4100", "unix:/run/vigilry.sock", "unix:/run/vigilry.sock"),
-    "VIGILRY_WORKERS": Sample(2, "16", 16),
+    "VIGILRY_WORKERS": Sample(0, "16", 16),
     "VIGILRY_WORKER_CLASS": Sample("gevent", "gthread", "gthread"),
+    "VIGILRY_DRAIN_S": Sample(0, "30", 30),
+    "VIGILRY_ENV_FILE": Sample("", os.devnull, os.devnull),
 }
 
 # With each kind of setting: what it must not be.
 BAD = [
     *[
         ("VIGILRY_WORKERS", text)
-        for text in ("", "0", "-1", "+1", "1.5", "two", "1025", " 2", "2\n", "1_0", "²", "٢", "9" * 30)
+        for text in ("", "-1", "+1", "1.5", "two", "1025", " 2", "2\n", "1_0", "²", "٢", "9" * 30)
     ],
     ("VIGILRY_STREAM_PARTITIONS", "0"),
+    ("VIGILRY_DRAIN_S", "3601"),
     ("VIGILRY_STREAM_PARTITIONS", "4097"),
     ("VIGILRY_PUBLISH_TIMEOUT_MS", "9"),
     ("VIGILRY_PUBLISH_TIMEOUT_MS", "60001"),
@@ -136,6 +139,48 @@ def test_each_setting_is_read_from_its_variable_and_changes_no_other(name: str) 
     values = {other: getattr(config, field_of(other)) for other in SAMPLES}
     assert values == {other: each.default for other, each in SAMPLES.items()} | {name: sample.value}
     assert type(getattr(config, field_of(name))) is type(sample.default)
+
+
+def test_settings_stand_in_a_file_too_and_the_environment_wins(tmp_path: Path) -> None:
+    file = tmp_path / "vigilry.env"
+    file.write_text(
+        "# What is said here is for the whole host.\n\n"
+        "VIGILRY_REDIS_URL=redis://h/0?ssl_ca_certs=/a=b.pem\r\n"
+        '  VIGILRY_DATABASE_URL = "sqlite:////tmp/x.db" \n'
+        "VIGILRY_DURABILITY='fsync'\n"
+        "VIGILRY_WORKERS=3"
+    )
+    config = Config.from_environ({"VIGILRY_ENV_FILE": str(file), "VIGILRY_WORKERS": "4"})
+    assert config == Config(
+        redis_url="redis://h/0?ssl_ca_certs=/a=b.pem",
+        database_url="sqlite:////tmp/x.db",
+        durability="fsync",
+        workers=4,
+        env_file=str(file),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"VIGILRY_WORKERS=none", "VIGILRY_WORKERS must be a whole number"),
+        (b"VIGILRY_WORKERZ=2", "did you mean VIGILRY_WORKERS"),
+        (b"PASSWORD=hunter2", "PASSWORD is not a setting"),
+        (b"# one\nhunter2", "line 2 of VIGILRY_ENV_FILE is not NAME=value"),
+        (b"\xff", "VIGILRY_ENV_FILE cannot be read"),
+        (None, "VIGILRY_ENV_FILE cannot be read"),
+    ],
+)
+def test_a_file_of_settings_that_cannot_be_used_is_refused(
+    tmp_path: Path, text: bytes | None, said: str
+) -> None:
+    file = tmp_path / "vigilry.env"
+    if text is not None:
+        file.write_bytes(text)
+    with pytest.raises(ConfigError) as refused:
+        Config.from_environ({"VIGILRY_ENV_FILE": str(file)})
+    assert said in str(refused.value)
+    assert PASSWORD not in str(refused.value)
 
 
 @pytest.mark.parametrize("scheme", REDIS_SCHEMES)

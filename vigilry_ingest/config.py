@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -117,21 +118,30 @@ class Config:
         5 * 1024 * 1024, _whole_number(1024, 1 << 30), "the largest request body, in bytes, decompressed"
     )
     max_batch_events: int = _setting(1000, _whole_number(1, 100_000), "the most events of one batch")
-    bind: str = _setting("127.0.0.1:4100", _not_empty, "host:port or unix:path that gunicorn listens on")
-    workers: int = _setting(2, _whole_number(1, 1024), "gunicorn's worker processes")
+    bind: str = _setting(
+        "127.0.0.1:4100", _not_empty, "host:port or unix:path that gunicorn listens on, unless systemd does"
+    )
+    workers: int = _setting(0, _whole_number(0, 1024), "gunicorn's worker processes; 0 is one for each core")
     worker_class: str = _setting("gevent", _one_of("gevent", "gthread", "sync"), "gunicorn's worker class")
+    drain_s: int = _setting(
+        0, _whole_number(0, 3600), "how long TERM leaves the service at work, unready, before it stops"
+    )
+    env_file: str = _setting(
+        "", str, "a file with further settings, NAME=value in each line; a reload reads it again"
+    )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Config":
-        """Read every ``VIGILRY_*`` variable.
+        """Read every ``VIGILRY_*`` variable, and the file that one of them names; the environment wins.
 
         Raises ConfigError for an unknown name or an unusable value, and names every one of them at once.
         """
-        given = {
+        variables = {
             name: text
             for name, text in (os.environ if environ is None else environ).items()
             if name.startswith(PREFIX)
         }
+        given = _settings_of_file(variables.get(f"{PREFIX}ENV_FILE", "")) | variables
         parsers = {PREFIX + each.name.upper(): each for each in fields(cls)}
         values: dict[str, Any] = {}
         faults: list[str] = []
@@ -146,6 +156,30 @@ class Config:
         if faults:
             raise ConfigError("; ".join(faults))
         return cls(**values)
+
+
+def _settings_of_file(path: str) -> dict[str, str]:
+    if not path:
+        return {}
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{PREFIX}ENV_FILE cannot be read: {error}") from None
+    settings = {}
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if not line or line.startswith("#"):
+            continue
+        name, sign, value = line.partition("=")
+        if not sign:
+            raise ConfigError(f"line {number} of {PREFIX}ENV_FILE is not NAME=value")
+        settings[name.rstrip()] = _unquoted(value.lstrip())
+    return settings
+
+
+def _unquoted(text: str) -> str:
+    # As shells, systemd and Docker write values; there is no escaping inside.
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1] if is_quoted else text
 
 
 def _suggestion(name: str, known: Mapping[str, Any]) -> str:

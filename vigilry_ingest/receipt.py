@@ -8,7 +8,6 @@ from flask import Response
 
 from vigilry_ingest.application import Answer
 from vigilry_ingest.event import Event, Receipt
-from vigilry_ingest.ids import new_id
 from vigilry_ingest.schemas.json_object import JsonObject
 from vigilry_ingest.services import this_request
 from vigilry_ingest.stream.script import Once
@@ -31,7 +30,7 @@ def new_receipt() -> Receipt:
     sender = request.caller
     traceparent = request.environ.get("HTTP_TRACEPARENT")
     return Receipt(
-        id=new_id("evt"),
+        id=f"evt_{request.ulid}",
         project_id=sender.project_id,
         environment=sender.environment,
         received_at=datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil  # type: ignore[import-untyped]  # psutil ships no types
@@ -48,7 +49,7 @@ class Candidate:
 def _cpu_s(pid: int) -> float:
     root = psutil.Process(pid)
     times = [each.cpu_times() for each in (root, *root.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+    return float(sum(each.user + each.system for each in times))
 
 
 @contextmanager
@@ -65,19 +66,17 @@ def service(
     with ExitStack() as stack:
         broker = stack.enter_context(valkey or Valkey())
         running = Service(
-            {"VIGILRY_REDIS_URL": broker.url, "VIGILRY_STREAM_MAX_ENTRIES": 10**9} | (settings or {}),
+            {"VIGILRY_REDIS_URL": broker.url, "VIGILRY_STREAM_MAX_ENTRIES": 10**9, **(settings or {})},
             workers=workers,
             worker_class=worker_class,
             app=app,
         )
-        running.env["VIGILRY_DATABASE_URL"] = f"sqlite:///{running.folder}/vigilry.db"
-        running.env["PYTHONPATH"] = str(ROOT)
+        env = {**(running.env or {}), "VIGILRY_DATABASE_URL": f"sqlite:///{running.folder}/vigilry.db"}
+        running.env = env
         stack.enter_context(running)
-        key = _mint(running.env)
+        key = _mint(env)
         yield _checked(
-            Candidate(
-                name, running.bind, running.pid, broker.pid, key, write_script(running.folder, key)
-            ),
+            Candidate(name, running.bind, running.pid, broker.pid, key, write_script(running.folder, key)),
             refuses=app == "wsgi:app",
         )
 
@@ -124,13 +123,15 @@ def _peer_python() -> Path:
     """Make the peer's own environment: nothing of it is to come into the project's."""
     home = PEERS / "fastapi" / ".venv"
     python = home / "bin" / "python"
-    if not (home / ".installed").exists():
+    # Built by the interpreter that runs the service, so that both are measured under the same one.
+    mark = home / ".installed"
+    if not mark.exists() or mark.read_text() != sys.base_prefix:
         _say("installing the FastAPI peer")
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
         requirements = PEERS / "fastapi" / "requirements.txt"
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--require-hashes", "-r", str(requirements)], check=True)
-        (home / ".installed").touch()
+        mark.write_text(sys.base_prefix)
     return python
 
 
@@ -167,19 +168,17 @@ def _peer(
         }
         with _Peer(command, cwd, env, address) as peer:
             script = write_script(peer.folder, _PEER_KEY)
-            yield _checked(
-                Candidate(name, address, peer.pid, valkey.pid, _PEER_KEY, script), refuses=True
-            )
+            yield _checked(Candidate(name, address, peer.pid, valkey.pid, _PEER_KEY, script), refuses=True)
 
 
 def _checked(candidate: Candidate, *, refuses: bool) -> Candidate:
     """See that a candidate does the work before it is measured: it accepts, and refuses what it should."""
 
-    def status(event: dict[str, object], key: str) -> int:
+    def status(event: dict[str, Any], key: str) -> int:
         headers = {"X-Api-Key": key}
         return httpx.post(candidate.url, json=event, headers=headers, trust_env=False).status_code
 
-    expected = [(EVENT, candidate.key, {202})]
+    expected: list[tuple[dict[str, Any], str, set[int]]] = [(EVENT, candidate.key, {202})]
     if refuses:
         expected += [
             (EVENT, candidate.key[:-1] + "!", {401}),

