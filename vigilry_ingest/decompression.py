@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    from compression import zstd as zstd
 else:
-    from backports import zstd
+    from backports import zstd as zstd
 
 # What a sender may name in Content-Encoding; x-gzip is gzip (RFC 9110, section 8.4.1.3).
 CODINGS = ("gzip", "zstd")

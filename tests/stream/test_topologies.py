@@ -333,6 +333,19 @@ def test_many_at_once_find_a_partition_that_was_moved_by_hand(cluster: Cluster) 
     assert sorted(cluster.published(partition)) == sorted(before + ids)
 
 
+def test_a_batch_finds_a_partition_that_was_moved_by_hand(cluster: Cluster) -> None:
+    partition = 1
+    before = cluster.published(partition)
+    sender = cluster.senders[partition]
+    source, target = cluster.begin_move(partition)
+    cluster.move(partition, source, target)
+    cluster.end_move(partition, target)
+    answer = sender.post("batch", {"events": [an_example(number) for number in range(300)]})
+    assert answer.json()["accepted"] == 300, answer.text
+    ids = [result["jobId"] for result in answer.json()["results"]]
+    assert cluster.published(partition) == before + ids
+
+
 def test_a_partition_that_is_being_moved_takes_each_event_once(cluster: Cluster) -> None:
     partition = 3
     sender = cluster.senders[partition]
