@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 FIRST_KEY := var/first-key.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ledger bench-groups lint format check lock clean
+.PHONY: help setup run test ledger bench bench-groups lint format check lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test: setup ## Run all tests, against real servers
 ledger: setup ## Break the broker and the workers under load, and count what is lost or doubled
 	$(BIN)/python -m benchmarks.ledger
 
+bench: setup ## Measure this service beside FastAPI, Express and bare Flask (ten minutes; needs wrk)
+	$(BIN)/python -m benchmarks.bench
+
 bench-groups: setup ## Measure group commit against one round trip each, under each worker class
 	$(BIN)/python -m benchmarks.group_commit
 
@@ -58,6 +61,8 @@ format: setup ## Lay the code out anew
 lock: setup ## Choose the newest versions that setup.cfg allows, and write them to requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --extra dev \
 	  --custom-compile-command "make lock" --output-file requirements.lock setup.cfg
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --extra postgres --constraint requirements.lock \
+	  --custom-compile-command "make lock" --output-file deploy/requirements.lock setup.cfg
 
 clean: ## Remove what was made here, your events and keys under var/ too
 	rm -rf $(VENV) var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

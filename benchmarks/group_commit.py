@@ -5,8 +5,6 @@
 
 import argparse
 import json
-import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,19 +16,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.wrk import require_wrk, run_wrk, write_script
 from tests.servers.gunicorn import Service
 from tests.servers.valkey import Valkey
 
-_BODY = json.dumps(
-    {
-        "type": "checkout_failed",
-        "severity": "ERROR",
-        "message": "Payment gateway returned 402",
-        "source": "checkout-service",
-        "correlation": {"user_id": "usr_99", "order_id": "ord_4421"},
-        "payload": {"gateway": "stripe", "code": "card_declined"},
-    }
-)
 _APPS = {"group commit": "wsgi:app", "one round trip each": "benchmarks.one_round_trip_each:app"}
 _ROOT = Path(__file__).parents[1]
 
@@ -43,8 +32,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64, help="connections at once (default: 64)")
     parser.add_argument("--workers", type=int, default=2, help="worker processes (default: 2)")
     options = parser.parse_args()
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is missing: apt-get install wrk")
+    require_wrk()
     table = Table("worker class", "publisher", "req/s", "p50 ms", "p99 ms", box=None)
     for worker_class in ("gevent", "gthread", "sync"):
         for name, figures in _measure(worker_class, options).items():
@@ -83,11 +71,7 @@ def _service(app: str, worker_class: str, workers: int) -> Iterator[tuple[Servic
         with Service(settings, workers=workers, worker_class=worker_class, app=app) as service:
             _flask(service, "db", "upgrade")
             key = json.loads(_flask(service, "keys", "mint", "benchmark", "--json"))["api_key"]
-            script = Path(folder) / "post.lua"
-            script.write_text(
-                f"wrk.method = 'POST'\nwrk.body = [==[{_BODY}]==]\n"
-                f"wrk.headers['Content-Type'] = 'application/json'\nwrk.headers['X-Api-Key'] = '{key}'\n"
-            )
+            script = write_script(Path(folder), key)
             yield service, script
 
 
@@ -99,23 +83,8 @@ def _flask(service: Service, *words: str) -> str:
 
 
 def _load(url: str, script: Path, options: argparse.Namespace) -> Figures:
-    report = subprocess.run(
-        ["wrk", "-t1", f"-c{options.connections}", f"-d{options.seconds}s", "--latency", "-s", str(script),
-         f"{url}/ingest/events"],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    if "Non-2xx" in report:
-        sys.exit(f"not every request was accepted:\n{report}")
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", report)
-    assert rate is not None, report
-    return float(rate[1]), _percentile(report, "50%"), _percentile(report, "99%")
-
-
-def _percentile(report: str, which: str) -> float:
-    """Read a latency of wrk's, in milliseconds."""
-    found = re.search(rf"{which}\s+([\d.]+)(us|ms|s)\b", report)
-    assert found is not None, report
-    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
+    load = run_wrk(f"{url}/ingest/events", script, connections=options.connections, seconds=options.seconds)
+    return load.per_second, load.p50_ms, load.p99_ms
 
 
 if __name__ == "__main__":

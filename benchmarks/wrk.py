@@ -58,7 +58,16 @@ def run_wrk(url: str, script: Path, *, connections: int, seconds: float) -> Load
 
     Ends the program when an answer was not a success.
     """
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(script), url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{max(1, round(seconds))}s",
+        "--latency",
+        "-s",
+        str(script),
+        url,
+    ]
     report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in report or "Socket errors" in report:
         raise SystemExit(f"not every request to {url} was accepted:\n{report}")

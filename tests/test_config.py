@@ -235,7 +235,7 @@ def test_a_value_that_cannot_be_used_is_refused_and_its_setting_named(name: str,
 
 
 def test_a_refusal_says_what_is_allowed() -> None:
-    assert "from 1 to 1,024" in refusal_of({"VIGILRY_WORKERS": "0"})
+    assert "from 0 to 1,024" in refusal_of({"VIGILRY_WORKERS": "1025"})
     assert "gevent, gthread, sync" in refusal_of({"VIGILRY_WORKER_CLASS": "x"})
     assert "memory, fsync, or replicas:N" in refusal_of({"VIGILRY_DURABILITY": "x"})
     assert "redis+sentinel://" in refusal_of({"VIGILRY_REDIS_URL": "x"})

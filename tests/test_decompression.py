@@ -1,6 +1,7 @@
 """Decompression by itself: what goes in comes out, however it was cut."""
 
 import gzip
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from vigilry_ingest.decompression import CorruptBody, OutputTooLarge, UnknownCoding, decompress, zstd
 
-COMPRESS = {"gzip": gzip.compress, "zstd": zstd.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstd.compress}
 
 
 @given(

@@ -1,0 +1,1 @@
+"""What stands in deploy/: the files themselves, and nginx with a stand-in behind it."""

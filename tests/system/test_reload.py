@@ -1,0 +1,157 @@
+"""Reload, restart and drain under load, behind nginx: no request fails, and every answer is kept."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.ledger.projects import Projects, new_projects
+from tests.load import Load
+from tests.servers.gunicorn import Service
+from tests.servers.nginx import Nginx
+from tests.servers.units import WebUnit
+from tests.servers.valkey import Valkey
+from tests.servers.waiting import free_port, wait_until
+
+ACCEPTED = 202
+# A few hundred requests a second: every moment has some, and the machine has time for the new workers.
+PAUSE_S = 0.02
+
+
+@pytest.fixture(scope="module")
+def projects() -> Iterator[Projects]:
+    with new_projects(1) as made:
+        yield made
+
+
+class Site:
+    """The settings of a service with a broker that is its alone, and a count of what that has stored."""
+
+    def __init__(self, valkey: Valkey, projects: Projects, folder: Path) -> None:
+        self.valkey = valkey
+        self.api_key = projects.api_keys[0]
+        self.file = folder / "vigilry.env"
+        self.file.write_text("")
+        self.settings: dict[str, str | int] = {
+            "VIGILRY_REDIS_URL": valkey.url,
+            "VIGILRY_DATABASE_URL": projects.database_url,
+            "VIGILRY_ENV_FILE": str(self.file),
+        }
+
+    def load(self, nginx: Nginx) -> Load:
+        """Make a load through nginx."""
+        return Load(nginx.url, self.api_key, pause_s=PAUSE_S)
+
+    def assert_nothing_failed(self, load: Load) -> None:
+        """Check that every request was answered 202, and is on the stream once."""
+        assert load.sent
+        assert load.outcomes().keys() == {ACCEPTED}, load.outcomes()
+        assert self.valkey.ask("XLEN", "vigilry:{0}:events") == len(load.sent)
+
+
+@pytest.fixture
+def site(projects: Projects, tmp_path: Path) -> Iterator[Site]:
+    with Valkey() as valkey:
+        yield Site(valkey, projects, tmp_path)
+
+
+def reload(service: Service) -> None:
+    """Reload a service, and wait until every worker is a new one."""
+    old = set(service.worker_pids())
+    service.reload()
+    service.wait_for(
+        lambda: len(new := set(service.worker_pids())) == service.workers and not new & old,
+        "all workers are new",
+    )
+
+
+def test_ten_reloads_under_load_fail_no_request(site: Site) -> None:
+    with WebUnit(site.settings) as web, Nginx(web.bind) as nginx:
+        with site.load(nginx) as load:
+            for _ in range(10):
+                reload(web)
+        site.assert_nothing_failed(load)
+
+
+def test_two_hosts_behind_one_nginx_restart_in_turn_and_no_request_fails(site: Site) -> None:
+    with (
+        WebUnit(site.settings, workers=1, port=free_port()) as one,
+        WebUnit(site.settings, workers=1, port=free_port()) as other,
+        Nginx(*(f"{host.bind} max_fails=1 fail_timeout=1s" for host in (one, other))) as nginx,
+    ):
+        with site.load(nginx) as load:
+            for host in (one, other):
+                host.restart()
+        site.assert_nothing_failed(load)
+
+
+def test_workers_that_are_replaced_after_so_many_requests_fail_none(site: Site) -> None:
+    options = "--max-requests 150 --max-requests-jitter 50"
+    with WebUnit(site.settings | {"GUNICORN_CMD_ARGS": options}) as web, Nginx(web.bind) as nginx:
+        first = set(web.worker_pids())
+        with site.load(nginx) as load:
+            web.wait_for(lambda: not first & set(web.worker_pids()), "the first workers are gone")
+        site.assert_nothing_failed(load)
+
+
+def test_a_reload_brings_new_settings_and_one_that_cannot_be_used_changes_nothing(site: Site) -> None:
+    def limit_is_named(limit: str) -> bool:
+        refused = client.post("/ingest/events", content=b"x" * 5000, headers=headers)
+        return refused.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and limit in refused.text
+
+    headers = {"X-Api-Key": site.api_key, "Content-Type": "application/json"}
+    site.file.write_text("VIGILRY_MAX_BODY_BYTES=2048")
+    with WebUnit(site.settings) as web, Nginx(web.bind) as nginx, nginx.client() as client:
+        assert limit_is_named("2,048")
+        with site.load(nginx) as load:
+            workers = web.worker_pids()
+            site.file.write_text("VIGILRY_MAX_BODY_BYTES=many")
+            web.reload()
+            web.wait_for(lambda: "Not reloaded" in web.log_text(), "the reload is refused")
+            assert "VIGILRY_MAX_BODY_BYTES must be a whole number" in web.log_text()
+            assert web.worker_pids() == workers
+            site.file.write_text("VIGILRY_MAX_BODY_BYTES=4096")
+            reload(web)
+        assert limit_is_named("4,096")
+        site.assert_nothing_failed(load)
+
+
+def test_a_restart_on_the_socket_of_systemd_is_unready_first_and_fails_no_request(site: Site) -> None:
+    with WebUnit(site.settings | {"VIGILRY_DRAIN_S": 1}) as web, Nginx(web.bind) as nginx:
+        with site.load(nginx) as load, nginx.client() as client:
+            os.kill(web.pid, signal.SIGTERM)
+            told_at = time.monotonic()
+            web.wait_for(lambda: client.get("/health/ready").status_code != 200, "it is unready")
+            assert client.get("/health/ready").json() == {"status": "draining"}
+            assert client.get("/health/live").status_code == 200
+            taken = load.outcomes()[ACCEPTED]
+            web.wait_for(lambda: load.outcomes()[ACCEPTED] > taken, "it takes events all the same")
+            assert time.monotonic() - told_at < 1
+            wait_until(lambda: not web.alive, 10, "it has stopped", log=web.log_text)
+            assert time.monotonic() - told_at > 1
+            # What has come meanwhile waits at the socket for the next one.
+            web.start()
+        site.assert_nothing_failed(load)
+
+
+def test_a_second_term_does_not_wait_for_the_drain(site: Site) -> None:
+    with WebUnit(site.settings | {"VIGILRY_DRAIN_S": 600}) as web:
+        os.kill(web.pid, signal.SIGTERM)
+        web.wait_for(lambda: "Draining for 600 s" in web.log_text(), "it drains")
+        os.kill(web.pid, signal.SIGTERM)
+        wait_until(lambda: not web.alive, 10, "it has stopped", log=web.log_text)
+
+
+def test_a_stopping_worker_finishes_what_it_has_begun(site: Site) -> None:
+    with WebUnit(site.settings, workers=1) as web, web.client(timeout=10) as client:
+        headers = {"X-Api-Key": site.api_key, "Content-Type": "application/json"}
+        # The connection is there, and idle, when the worker is told to stop.
+        assert client.get("/health/live").headers.get("connection") == "keep-alive"
+        os.kill(web.worker_pids()[0], signal.SIGTERM)
+        body = {"type": "last", "severity": "INFO", "message": "on a connection of old"}
+        answer = client.post("/ingest/events", json=body, headers=headers)
+        assert (answer.status_code, answer.headers["connection"]) == (ACCEPTED, "close")
