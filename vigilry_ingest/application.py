@@ -77,9 +77,20 @@ class Application(Flask):
             "", path_info=request.path, default_method=request.method, script_name=request.root_path
         )
 
+    def full_dispatch_request(self) -> Response:
+        """Answer a request, without the signals that nobody here listens to."""
+        try:
+            answer = self.preprocess_request()
+            if answer is None:
+                answer = self.dispatch_request()
+        except Exception as error:
+            answer = self.handle_user_exception(error)
+        return self.process_response(answer) if isinstance(answer, Answer) else self.finalize_request(answer)
+
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Run the hooks before a view, from a table by endpoint instead of a search by blueprint."""
-        for hook in self._hooks.get(this_request().endpoint, ()):
+        rule = this_request().url_rule
+        for hook in self._hooks[rule.endpoint] if rule else ():
             answer = cast(ResponseReturnValue | None, hook())
             if answer is not None:
                 return answer

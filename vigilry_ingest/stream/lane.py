@@ -89,7 +89,9 @@ class Lane:
             commands.append(wait)
         replies = self._node.exchange(commands, deadline)
         shortfall = self._durability.shortfall(replies.pop()) if wait is not None else None
-        own = [reply for command, reply in zip(commands, replies, strict=False) if command[0] != "ASKING"]
+        own = replies
+        if len(replies) > len(appends):
+            own = [reply for command, reply in zip(commands, replies, strict=False) if command[0] != "ASKING"]
         if shortfall is None:
             return own
         return [reply if isinstance(reply, RedisError) else shortfall for reply in own]
