@@ -194,6 +194,15 @@ def test_a_service_gets_only_its_own_settings_and_reloads(
         assert int(answer[0]) in before
         assert "VIGILRY_OWN=2" in answer
         assert "VIGILRY_FOREIGN=1" not in answer
+        # A worker that is still being born does not hear yet that it is to end.
+        answered: set[int] = set()
+
+        def all_have_answered() -> bool:
+            with service.client() as other:
+                answered.add(int(other.get("/where").text.splitlines()[0]))
+            return answered == before
+
+        wait_until(all_have_answered, 10, "every worker has answered")
         service.reload()
         wait_until(lambda: not before & set(service.worker_pids()), 10, "the workers are new")
         assert client.get("/").is_success
