@@ -120,6 +120,9 @@ def kill_workers(stage: Stage[Valkey]) -> None:
     service = stage.service
     for _ in range(1 if stage.is_short else 4):
         victim = service.worker_pids()[0]
+        # Stopped for a moment first, so that it is killed with requests in hand and not between two of them.
+        os.kill(victim, signal.SIGSTOP)
+        stage.hold(0.3, 0.3)
         os.kill(victim, signal.SIGKILL)
         service.wait_for(partial(_is_whole, service, victim), "all workers run")
         stage.back()
