@@ -3,7 +3,9 @@
 import os
 
 from vigilry_ingest.config import Config, ConfigError
+from vigilry_ingest.logs import logging_config
 from vigilry_ingest.master import guard_signals, refusal_to_start
+from vigilry_ingest.slots import free_slot, take
 
 try:
     _config = Config.from_environ()
@@ -36,6 +38,8 @@ max_requests_jitter = 250_000
 forwarded_allow_ips = "*"
 secure_scheme_headers = {}
 forwarder_headers = ""
+# JSON lines on stdout, and readable ones on a terminal.
+logconfig_dict = logging_config(_config.log_level, _config.log_format)
 # nginx writes the access log; one more line a request here would cost more than the request's own work.
 accesslog = None
 # The remote control is one more door, and nothing here needs it.
@@ -51,6 +55,16 @@ def on_starting(server):
 def when_ready(server):
     """Let TERM drain first, and HUP reload only what would start."""
     guard_signals(server, _config.drain_s)
+
+
+def pre_fork(server, worker):
+    """Give a worker its place among the metrics."""
+    worker.slot = free_slot(other.slot for other in server.WORKERS.values())
+
+
+def post_fork(server, worker):  # noqa: ARG001  gunicorn passes it
+    """Let the worker take its place."""
+    take(worker.slot)
 
 
 # The settings may have changed.

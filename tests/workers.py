@@ -9,7 +9,7 @@ from tests.servers.process import Process
 from tests.servers.waiting import wait_until
 
 _FOREIGN = ("VIGILRY_", "FLASK_")
-_BEGINS = "worker of group"
+_BEGINS = "worker begins"
 
 
 class Worker(Process):

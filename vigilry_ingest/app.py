@@ -6,7 +6,7 @@ from vigilry_ingest.application import Application
 from vigilry_ingest.cli import register_commands
 from vigilry_ingest.config import Config
 from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.endpoints import health, ingest_blueprint
+from vigilry_ingest.endpoints import health, ingest_blueprint, metrics
 from vigilry_ingest.errors import register_errors
 from vigilry_ingest.keys.lookup import KeyLookup
 from vigilry_ingest.services import Services, attach
@@ -26,6 +26,7 @@ def create_app(config: Config | None = None) -> Flask:
     attach(app, _make_services(config))
     app.register_blueprint(ingest_blueprint())
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics.blueprint)
     register_errors(app)
     register_commands(app)
     return app

@@ -14,6 +14,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter, Rule
 
 from vigilry_ingest.services import REQUEST_ID_HEADER, IngestRequest, services_of, this_request
+from vigilry_ingest.telemetry import tell_of
 
 
 class _NoSessions(SessionInterface):
@@ -85,7 +86,9 @@ class Application(Flask):
                 answer = self.dispatch_request()
         except Exception as error:
             answer = self.handle_user_exception(error)
-        return self.process_response(answer) if isinstance(answer, Answer) else self.finalize_request(answer)
+        done = self.process_response(answer) if isinstance(answer, Answer) else self.finalize_request(answer)
+        tell_of(this_request(), done)
+        return done
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Run the hooks before a view, from a table by endpoint instead of a search by blueprint."""

@@ -1,5 +1,6 @@
 """The batch room: each item is taken or rejected by itself, and one round trip stores all that are taken."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from vigilry_ingest.services import this_request
 from vigilry_ingest.stream.errors import PublishError
 from vigilry_ingest.stream.publisher import Published
 from vigilry_ingest.stream.script import Once
+from vigilry_ingest.telemetry import count_events
 
 Result = dict[str, Any]
 
@@ -48,8 +50,8 @@ def store_batch(items: Sequence[bytes], receipt: Receipt) -> bytes:
             results.append({})
         except (MalformedJson, InvalidEvent, IdempotencyKeyError) as error:
             results.append(_rejected(index, error))
-    outcomes = this_request().services.publisher.publish_all(taken, receipt.project_id) if taken else []
-    for index, outcome in zip(places, outcomes, strict=True):
+    count_events("unknown", "rejected", len(items) - len(taken))
+    for index, outcome in zip(places, _publish(taken, receipt.project_id), strict=True):
         results[index] = _result(index, outcome)
     accepted = sum(result["status"] == "queued" for result in results)
     if not accepted:
@@ -57,6 +59,34 @@ def store_batch(items: Sequence[bytes], receipt: Receipt) -> bytes:
     return msgspec.json.encode(
         {"accepted": accepted, "rejected": len(results) - accepted, "results": results}
     )
+
+
+def _publish(taken: list[tuple[Event, list[Once]]], project_id: str) -> Sequence[Published | PublishError]:
+    """Publish, and count what became of each event.
+
+    Raises PublishError when it is everyone's, or one that failed in the middle. With keys of their own, all
+    items can be sent again then.
+    """
+    if not taken:
+        return []
+    outcomes: Sequence[Published | PublishError]
+    try:
+        outcomes = this_request().services.publisher.publish_all(taken, project_id)
+    except PublishError as error:
+        outcomes = [error] * len(taken)
+    words = [(event.kind, _word_for(outcome)) for (event, _), outcome in zip(taken, outcomes, strict=True)]
+    for (kind, word), count in Counter(words).items():
+        count_events(kind, word, count)
+    for outcome in outcomes:
+        if isinstance(outcome, PublishError) and outcome.retry_after is not None:
+            raise outcome
+    return outcomes
+
+
+def _word_for(outcome: Published | PublishError) -> str:
+    if isinstance(outcome, Published):
+        return "duplicate" if outcome.is_replay else "accepted"
+    return "rejected" if outcome.retry_after is None else "failed"
 
 
 def _read(text: bytes, receipt: Receipt) -> tuple[Event, list[Once]]:
@@ -70,9 +100,6 @@ def _result(index: int, outcome: Published | PublishError) -> Result:
     if isinstance(outcome, Published):
         result = {"index": index, "status": "queued", "jobId": outcome.job_id}
         return result | {"idempotentReplayed": True} if outcome.is_replay else result
-    if outcome.retry_after is not None:
-        # The broker failed in the middle. With keys of their own, all items can be sent again.
-        raise outcome
     return _rejection(index, outcome.code, [Fault("/idempotencyKey", outcome.code, outcome.detail)])
 
 

@@ -68,6 +68,7 @@ def _check_type(request: IngestRequest, *types: str) -> None:
 def _read_text(request: IngestRequest) -> bytes:
     config = request.services.config
     text = _read_bytes(request.environ, config.max_body_bytes)
+    request.body_bytes = len(text)
     coding = request.environ.get("HTTP_CONTENT_ENCODING")
     return text if coding is None else _decode(text, coding.strip().lower(), config)
 

@@ -118,6 +118,15 @@ class Config:
         5 * 1024 * 1024, _whole_number(1024, 1 << 30), "the largest request body, in bytes, decompressed"
     )
     max_batch_events: int = _setting(1000, _whole_number(1, 100_000), "the most events of one batch")
+    metrics_by_project: str = _setting(
+        "off", _one_of("off", "on"), "whether /metrics counts events by project too; a series for each"
+    )
+    log_level: str = _setting(
+        "info", _one_of("debug", "info", "warning", "error"), "the least that is logged; debug: every request"
+    )
+    log_format: str = _setting(
+        "auto", _one_of("auto", "json", "console"), "how lines are written; auto: for people on a terminal"
+    )
     bind: str = _setting(
         "127.0.0.1:4100", _not_empty, "host:port or unix:path that gunicorn listens on, unless systemd does"
     )

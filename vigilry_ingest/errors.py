@@ -1,6 +1,5 @@
 """Every refusal, in one shape (RFC 9457, problem details) and with one machine word each."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -18,8 +17,6 @@ from vigilry_ingest.schemas.fields import InvalidEvent
 from vigilry_ingest.schemas.json_object import MalformedJson
 from vigilry_ingest.services import this_request
 from vigilry_ingest.stream.errors import RETRY_AFTER_S, PublishError
-
-_log = logging.getLogger(__name__)
 
 
 class Refusal(NamedTuple):
@@ -71,10 +68,15 @@ def problem(
     *,
     members: Mapping[str, Any] | None = None,
     retry_after: int | None = None,
+    cause: BaseException | None = None,
 ) -> Response:
-    """Answer a refusal as application/problem+json, with members of its own besides those that all have."""
+    """Answer a refusal as application/problem+json, with members of its own besides those that all have.
+
+    `cause` is what of ours failed; the log tells of it, and the sender is not told.
+    """
     refusal = REFUSALS[code]
     request = this_request()
+    request.refusal, request.cause = code, cause
     body = {
         "type": f"/docs/errors/{code}",
         "title": refusal.title,
@@ -133,20 +135,15 @@ def _nothing_accepted(error: NothingAccepted) -> Response:
 def _publish_error(error: PublishError) -> Response:
     if error.retry_after is None:
         return problem(error.code, error.detail)
-    _log.warning(
-        "not published: %s, request %s: %s", error.code, this_request().request_id, error.__cause__ or error
-    )
-    return problem(error.code, error.detail, retry_after=error.retry_after)
+    return problem(error.code, error.detail, retry_after=error.retry_after, cause=error.__cause__ or error)
 
 
 def _key_store_unavailable(error: KeyStoreUnavailable) -> Response:
-    _log.warning("key store unavailable, request %s: %s", this_request().request_id, error)
-    return problem("key_store_unavailable", "The key cannot be checked at the moment.")
+    return problem("key_store_unavailable", "The key cannot be checked at the moment.", cause=error)
 
 
 def _database_error(error: DatabaseError) -> Response:
-    _log.warning("event store unavailable, request %s: %s", this_request().request_id, error)
-    return problem("event_store_unavailable", "Stored events cannot be looked up at the moment.")
+    return problem("event_store_unavailable", "Stored events cannot be looked up at the moment.", cause=error)
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -159,5 +156,6 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    _log.error("unexpected error, request %s", this_request().request_id, exc_info=error)
-    return problem("internal_error", "Something went wrong here; the event was not acknowledged.")
+    return problem(
+        "internal_error", "Something went wrong here; the event was not acknowledged.", cause=error
+    )

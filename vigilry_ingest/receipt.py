@@ -11,6 +11,7 @@ from vigilry_ingest.event import Event, Receipt
 from vigilry_ingest.schemas.json_object import JsonObject
 from vigilry_ingest.services import this_request
 from vigilry_ingest.stream.script import Once
+from vigilry_ingest.telemetry import count_events
 
 _LONGEST_KEY = 255
 # https://www.w3.org/TR/trace-context/#traceparent-header, version 00.
@@ -68,6 +69,7 @@ def accept(event: Event, body: JsonObject) -> Response:
     Raises PublishError.
     """
     published = this_request().services.publisher.publish(event, once_keys(event, body))
+    count_events(event.kind, "duplicate" if published.is_replay else "accepted")
     headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
     if published.is_replay:
         headers.append(("Idempotent-Replayed", "true"))

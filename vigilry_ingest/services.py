@@ -1,6 +1,7 @@
 """The typed way from a request to the parts that were made at start-up, and to what the hooks found out."""
 
 import re
+import time
 from dataclasses import dataclass
 from typing import cast
 from wsgiref.types import WSGIEnvironment
@@ -51,10 +52,16 @@ class IngestRequest(Request):
 
     # Set by the key hook; what is outside the key has none.
     caller: Caller
+    # The size of the body as it was sent, once it was read.
+    body_bytes: int | None = None
+    # The word of its refusal, and what of ours failed, which is for the log alone.
+    refusal = ""
+    cause: BaseException | None = None
 
     def __init__(self, environ: WSGIEnvironment, parts: Services) -> None:
         super().__init__(environ)
         self.services = parts
+        self.begun_at = time.perf_counter()
         # Of its own id and of its event's: two would cost another microsecond.
         self.ulid = new_ulid()
         given = environ.get(_REQUEST_ID_VARIABLE)

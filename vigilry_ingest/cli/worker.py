@@ -8,11 +8,25 @@ from typing import Any
 
 import click
 from flask.cli import with_appcontext
+from prometheus_client import start_http_server
 
+from vigilry_ingest.logs import configure_logging
+from vigilry_ingest.metrics import registry_with
 from vigilry_ingest.services import services
 from vigilry_ingest.store.writer import Store
 from vigilry_ingest.stream.consumer import Consumer, Handler, Limits
 from vigilry_ingest.stream.names import DEFAULT_GROUP
+
+_log = logging.getLogger(__name__)
+
+
+def _address(_context: click.Context, _option: click.Parameter, given: str | None) -> tuple[str, int] | None:
+    if given is None:
+        return None
+    host, _, port = given.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise click.BadParameter(f"{given} is not HOST:PORT.")
+    return host.strip("[]"), int(port)
 
 
 @click.command("worker")
@@ -37,14 +51,25 @@ from vigilry_ingest.stream.names import DEFAULT_GROUP
     "--handler-timeout", type=click.FloatRange(1), default=Limits().handler_s, show_default=True,
     help="Seconds after which a call of the handler counts as hung, and this worker ends.",
 )  # fmt: skip
+@click.option(
+    "--metrics", "metrics_address", metavar="HOST:PORT", callback=_address,
+    help="Where to show this worker's own metrics, for Prometheus.  [default: nowhere]",
+)  # fmt: skip
 @with_appcontext
-def worker_command(group: str, name: str | None, batch: int, deliveries: int, handler_timeout: float) -> None:
+def worker_command(
+    group: str,
+    name: str | None,
+    batch: int,
+    deliveries: int,
+    handler_timeout: float,
+    metrics_address: tuple[str, int] | None,
+) -> None:
     """Process the events of a group.
 
     Until TERM or Ctrl-C, which let it finish the batch in hand.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     parts = services()
+    configure_logging(parts.config.log_level, parts.config.log_format)
     handler = Store(parts.engine).write if name is None else _load(name)
     consumer = Consumer(
         parts.config.redis_url,
@@ -57,11 +82,13 @@ def worker_command(group: str, name: str | None, batch: int, deliveries: int, ha
     def stop(_signal: int, _frame: FrameType | None) -> None:
         consumer.stop()
 
+    if metrics_address is not None:
+        _show_metrics(*metrics_address)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    logging.info("worker of group %s begins", group)
+    _log.info("worker begins", extra={"group": group})
     consumer.run()
-    logging.info("worker of group %s has ended", group)
+    _log.info("worker has ended", extra={"group": group})
 
 
 def _load(name: str) -> Handler:
@@ -73,3 +100,10 @@ def _load(name: str) -> Handler:
     if not callable(handler):
         raise click.BadParameter(f"{name} is not a function.", param_hint="--handler")
     return handler  # type: ignore[no-any-return]  # it was looked up by name
+
+
+def _show_metrics(host: str, port: int) -> None:
+    try:
+        start_http_server(port, host, registry_with())
+    except OSError as error:
+        raise click.ClickException(f"--metrics {host}:{port} cannot be listened on: {error}.") from error

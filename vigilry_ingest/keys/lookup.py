@@ -11,13 +11,19 @@ from sqlalchemy import Engine, select
 from vigilry_ingest.db.models import ApiKey
 from vigilry_ingest.db.patience import Errand
 from vigilry_ingest.db.session import DatabaseError, session_on
+from vigilry_ingest.keys.allowance import Allowance
+from vigilry_ingest.keys.digests import KeyDigests
 from vigilry_ingest.keys.format import digest_of, hint_of, is_well_formed
+from vigilry_ingest.metrics import key_lookups_by, key_queries_by
 
 _log = logging.getLogger(__name__)
 
 # A memory of this many keys is a few megabytes; the oldest give way, so made-up keys cannot fill it.
 _MOST_REMEMBERED = 10_000
 _RETRY_S = 1.0
+# So many unknown keys are looked up by themselves before the list of all keys is read instead.
+_UNKNOWN_PER_S = 1.0
+_UNKNOWN_AT_ONCE = 20
 # The longest that a request waits for the key store.
 _ANSWER_S = 1.0
 
@@ -47,6 +53,9 @@ class _Known:
         self.usable_until = usable_until
 
 
+_MADE_UP = _Known(None, ask_again_at=0.0, usable_until=0.0)
+
+
 class KeyLookup:
     """Finds the caller of a key; safe to share between threads or greenlets.
 
@@ -60,6 +69,8 @@ class KeyLookup:
         self._stale_s = stale_s
         self._known: dict[bytes, _Known] = {}
         self._mutex = threading.Lock()
+        self._allowance = Allowance(rate=_UNKNOWN_PER_S, burst=_UNKNOWN_AT_ONCE)
+        self._digests = KeyDigests(engine, most_age_s=ttl_s)
 
     def find(self, presented: str) -> Caller | None:
         """Find the caller of a key, or None for one that is unknown, mistyped, expired or revoked.
@@ -72,6 +83,7 @@ class KeyLookup:
         known = self._known.get(digest)
         if known is None or now >= known.ask_again_at or now >= known.usable_until:
             if known is None and not is_well_formed(presented):
+                key_lookups_by("malformed").inc()
                 return None
             known = self._ask(presented, digest, known, now)
         caller = known.caller
@@ -84,12 +96,32 @@ class KeyLookup:
             # One request asks; the others go on with what is known until it has its answer.
             known.ask_again_at = now + _RETRY_S
         try:
+            if known is None and self._is_made_up(digest, now):
+                key_lookups_by("unlisted").inc()
+                return _MADE_UP
+            key_queries_by("key").inc()
             caller = Errand(lambda: self._select(presented, digest), place_s=_ANSWER_S).result(_ANSWER_S)
         except DatabaseError as error:
             if known is not None and known.caller is not None and now < known.usable_until:
-                _log.warning("key store is down, a known key goes on: %s", error)
+                key_lookups_by("stale").inc()
+                _log.warning("key store is down, a known key goes on", extra={"reason": str(error)})
                 return known
+            key_lookups_by("unavailable").inc()
             raise KeyStoreUnavailable(str(error)) from error
+        key_lookups_by("asked").inc()
+        return self._remember(digest, caller, now)
+
+    def _is_made_up(self, digest: bytes, now: float) -> bool:
+        """Tell, for a few unknown keys a second not at all, and for the others from the list of all keys.
+
+        So whoever makes keys up costs the key store next to nothing, and a real sender who comes for the
+        first time meanwhile is let in.
+        """
+        with self._mutex:
+            may_ask = self._allowance.take(now)
+        return not may_ask and not self._digests.has(digest)
+
+    def _remember(self, digest: bytes, caller: Caller | None, now: float) -> _Known:
         fresh_until = now + self._ttl_s
         stale_s = 0.0 if caller is None else self._stale_s
         fresh = _Known(caller, ask_again_at=fresh_until, usable_until=fresh_until + stale_s)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vigilry_ingest.event import Delivered
+from vigilry_ingest.metrics import handler_seconds_by, worker_batch_events_by, worker_events_by
 from vigilry_ingest.stream.dead import bury
 from vigilry_ingest.stream.names import events_key, job_id_of
 from vigilry_ingest.stream.pending import Delivery, claim, uncount
@@ -117,7 +118,10 @@ class Hands:
         while True:
             self._busy_since = time.monotonic()
             try:
-                self._handler(events)
+                with handler_seconds_by(self._group).time():
+                    self._handler(events)
+                worker_batch_events_by(self._group).observe(len(events))
+                worker_events_by(self._group, "handled").inc(len(events))
                 return None
             except TryLater as error:
                 failure = error
@@ -142,6 +146,7 @@ class Hands:
         elif delivery.attempts >= self._most_deliveries:
             self._bury(delivery, f"{type(failure).__name__}: {failure}")
         else:
+            worker_events_by(self._group, "failed").inc()
             pause_s = min(_SHORTEST_PAUSE_S * 4**delivery.attempts, _LONGEST_PAUSE_S)
             self._failed[delivery.partition, delivery.entry_id] = time.monotonic() + pause_s
             _log.warning("the handler failed on one event, trying again in %.1f s", pause_s, exc_info=failure)
@@ -154,6 +159,7 @@ class Hands:
             self._client.xack(key, self._group, *entry_ids)
 
     def _bury(self, delivery: Delivery, reason: str) -> None:
+        worker_events_by(self._group, "dead").inc()
         _log.error("event %s goes to the dead letters: %s", job_id_of(delivery.entry_id), reason)
         bury(
             self._client, delivery.partition, self._group, delivery.entry_id, delivery.entry,
