@@ -53,6 +53,7 @@ class Sender:
     def __init__(self, service: Service, valkey: Valkey, minted: Minted) -> None:
         self.minted = minted
         self._valkey = valkey
+        self.service = service
         self._client = service.client(timeout=15.0)
 
     def post(

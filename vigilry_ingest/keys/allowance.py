@@ -20,3 +20,7 @@ class Allowance:
             return False
         self._left -= 1
         return True
+
+    def give_back(self) -> None:
+        """Give one back that was taken for a good reason."""
+        self._left = min(self._burst, self._left + 1)

@@ -11,21 +11,20 @@ from vigilry_ingest.db.session import DatabaseError, session_on
 from vigilry_ingest.metrics import key_queries_by
 
 # The list is read no more often than this, nor for more than a twentieth of the time.
-_SHORTEST_S = 0.25
+_SHORTEST_S = 0.5
 _SHARE = 20
 _RETRY_S = 1.0
 _ANSWER_S = 1.0
 
 
 class KeyDigests:
-    """The digests of the keys that are not revoked, read when they are needed and `most_age_s` old.
+    """The digests of the keys that are not revoked, read when they are needed and half a second old.
 
     About 100 bytes a key; 10,000 keys are a megabyte, and are read in some 20 ms.
     """
 
-    def __init__(self, engine: Engine, *, most_age_s: float) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._most_age_s = max(most_age_s, _SHORTEST_S)
         self._digests: frozenset[bytes] = frozenset()
         self._due_at = 0.0
         self._failed_until = 0.0
@@ -58,7 +57,7 @@ class KeyDigests:
             self._failed_until = time.monotonic() + _RETRY_S
             raise
         done_at = time.monotonic()
-        self._due_at = done_at + max(self._most_age_s, _SHARE * (done_at - now))
+        self._due_at = done_at + max(_SHORTEST_S, _SHARE * (done_at - now))
 
     def _select(self) -> frozenset[bytes]:
         with session_on(self._engine) as session:

@@ -21,9 +21,9 @@ _log = logging.getLogger(__name__)
 # A memory of this many keys is a few megabytes; the oldest give way, so made-up keys cannot fill it.
 _MOST_REMEMBERED = 10_000
 _RETRY_S = 1.0
-# So many unknown keys are looked up by themselves before the list of all keys is read instead.
-_UNKNOWN_PER_S = 1.0
-_UNKNOWN_AT_ONCE = 20
+# So many look-ups may be in vain; then the list of all keys is read before another.
+_VAIN_PER_S = 1.0
+_VAIN_AT_ONCE = 50
 # The longest that a request waits for the key store.
 _ANSWER_S = 1.0
 
@@ -69,8 +69,8 @@ class KeyLookup:
         self._stale_s = stale_s
         self._known: dict[bytes, _Known] = {}
         self._mutex = threading.Lock()
-        self._allowance = Allowance(rate=_UNKNOWN_PER_S, burst=_UNKNOWN_AT_ONCE)
-        self._digests = KeyDigests(engine, most_age_s=ttl_s)
+        self._allowance = Allowance(rate=_VAIN_PER_S, burst=_VAIN_AT_ONCE)
+        self._digests = KeyDigests(engine)
 
     def find(self, presented: str) -> Caller | None:
         """Find the caller of a key, or None for one that is unknown, mistyped, expired or revoked.
@@ -108,14 +108,17 @@ class KeyLookup:
                 return known
             key_lookups_by("unavailable").inc()
             raise KeyStoreUnavailable(str(error)) from error
-        key_lookups_by("asked").inc()
+        key_lookups_by("unknown" if caller is None else "found").inc()
+        if known is None and caller is not None:
+            with self._mutex:
+                self._allowance.give_back()
         return self._remember(digest, caller, now)
 
     def _is_made_up(self, digest: bytes, now: float) -> bool:
-        """Tell, for a few unknown keys a second not at all, and for the others from the list of all keys.
+        """Tell, once many look-ups were in vain, from the list of all keys.
 
         So whoever makes keys up costs the key store next to nothing, and a real sender who comes for the
-        first time meanwhile is let in.
+        first time meanwhile is let in, half a second after its key was minted.
         """
         with self._mutex:
             may_ask = self._allowance.take(now)
