@@ -42,6 +42,7 @@ SAMPLES = {
     "VIGILRY_METRICS_BY_PROJECT": Sample("off", "on", "on"),
     "VIGILRY_LOG_LEVEL": Sample("info", "debug", "debug"),
     "VIGILRY_LOG_FORMAT": Sample("auto", "json", "json"),
+    "VIGILRY_TRACING": Sample("off", "on", "on"),
     "VIGILRY_BIND": Sample("127.0.0.1:4100", "unix:/run/vigilry.sock", "unix:/run/vigilry.sock"),
     "VIGILRY_WORKERS": Sample(0, "16", 16),
     "VIGILRY_WORKER_CLASS": Sample("gevent", "gthread", "gthread"),

@@ -4,3 +4,5 @@ The walk of one event, room by room::
 
     nginx -> gunicorn -> auth -> endpoints/<name> -> body -> schemas/<name> -> event -> stream -> 202
 """
+
+__version__ = "0.1.0"

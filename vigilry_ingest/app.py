@@ -11,12 +11,16 @@ from vigilry_ingest.errors import register_errors
 from vigilry_ingest.keys.lookup import KeyLookup
 from vigilry_ingest.services import Services, attach
 from vigilry_ingest.stream.publisher import Publisher
+from vigilry_ingest.tracing import make_tracing
+
+# To the database, for each process: one look-up in a sync worker and one question for its health.
+_CONNECTIONS = {"sync": 2, "gthread": 4, "gevent": 4}
 
 
 def create_app(config: Config | None = None) -> Flask:
     """Make the WSGI application; nothing is connected until the first request needs it.
 
-    Raises ConfigError for a setting that cannot be used, and DatabaseError for a database URL that cannot.
+    Raises ConfigError for a setting that cannot be used.
     """
     config = Config.from_environ() if config is None else config
     app = Application(__name__, static_folder=None)
@@ -33,7 +37,7 @@ def create_app(config: Config | None = None) -> Flask:
 
 
 def _make_services(config: Config) -> Services:
-    engine = make_engine(config.database_url)
+    engine = make_engine(config.database_url, connections=_CONNECTIONS[config.worker_class])
     return Services(
         config=config,
         engine=engine,
@@ -46,4 +50,5 @@ def _make_services(config: Config) -> Services:
             timeout_s=config.publish_timeout_ms / 1000,
             idempotency_ttl_s=config.idempotency_ttl_s,
         ),
+        tracing=make_tracing() if config.tracing == "on" else None,
     )

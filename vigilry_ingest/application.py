@@ -14,7 +14,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter, Rule
 
 from vigilry_ingest.services import REQUEST_ID_HEADER, IngestRequest, services_of, this_request
-from vigilry_ingest.telemetry import tell_of
+from vigilry_ingest.telemetry import begin_span, tell_of
 
 
 class _NoSessions(SessionInterface):
@@ -80,6 +80,7 @@ class Application(Flask):
 
     def full_dispatch_request(self) -> Response:
         """Answer a request, without the signals that nobody here listens to."""
+        begin_span(this_request())
         try:
             answer = self.preprocess_request()
             if answer is None:

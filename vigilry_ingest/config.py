@@ -127,6 +127,9 @@ class Config:
     log_format: str = _setting(
         "auto", _one_of("auto", "json", "console"), "how lines are written; auto: for people on a terminal"
     )
+    tracing: str = _setting(
+        "off", _one_of("off", "on"), "whether spans are exported; where to is said by OpenTelemetry's OTEL_*"
+    )
     bind: str = _setting(
         "127.0.0.1:4100", _not_empty, "host:port or unix:path that gunicorn listens on, unless systemd does"
     )

@@ -8,8 +8,8 @@ import os
 import platform
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import version
 
+from vigilry_ingest import __version__
 from vigilry_ingest.slots import my_slot
 
 _slot = my_slot()
@@ -94,7 +94,7 @@ handler_seconds_by = cache(_HANDLER_SECONDS.labels)
 class _Build(Collector):
     def collect(self) -> Iterable[Metric]:
         """Tell which build this is."""
-        build = {"version": version("vigilry-ingest"), "python": platform.python_version()}
+        build = {"version": __version__, "python": platform.python_version()}
         yield InfoMetricFamily("vigilry_build", "The versions of the service and of Python.", build)
 
 

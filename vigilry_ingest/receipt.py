@@ -1,7 +1,6 @@
 """What every ingest view does at its two ends: write the receipt of an event, and answer 202."""
 
 import hashlib
-import re
 from datetime import UTC, datetime
 
 from flask import Response
@@ -9,13 +8,12 @@ from flask import Response
 from vigilry_ingest.application import Answer
 from vigilry_ingest.event import Event, Receipt
 from vigilry_ingest.schemas.json_object import JsonObject
-from vigilry_ingest.services import this_request
+from vigilry_ingest.services import IngestRequest, this_request
 from vigilry_ingest.stream.script import Once
 from vigilry_ingest.telemetry import count_events
+from vigilry_ingest.tracing import checked_traceparent, traceparent_of
 
 _LONGEST_KEY = 255
-# https://www.w3.org/TR/trace-context/#traceparent-header, version 00.
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
 class IdempotencyKeyError(ValueError):
@@ -29,7 +27,6 @@ def new_receipt() -> Receipt:
     """
     request = this_request()
     sender = request.caller
-    traceparent = request.environ.get("HTTP_TRACEPARENT")
     return Receipt(
         id=f"evt_{request.ulid}",
         project_id=sender.project_id,
@@ -37,8 +34,15 @@ def new_receipt() -> Receipt:
         received_at=datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
         request_id=request.request_id,
         idempotency_key=checked_key(request.environ.get("HTTP_IDEMPOTENCY_KEY")),
-        traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
+        traceparent=_traceparent_of(request),
     )
+
+
+def _traceparent_of(request: IngestRequest) -> str | None:
+    """Give the context that the event's processing belongs to: this request's span, or the sender's own."""
+    if request.span is not None:
+        return traceparent_of(request.span)
+    return checked_traceparent(request.environ.get("HTTP_TRACEPARENT"))
 
 
 def checked_key(key: str | None) -> str | None:

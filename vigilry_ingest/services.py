@@ -13,6 +13,7 @@ from vigilry_ingest.config import Config
 from vigilry_ingest.ids import new_ulid
 from vigilry_ingest.keys.lookup import Caller, KeyLookup
 from vigilry_ingest.stream.publisher import Publisher
+from vigilry_ingest.tracing import Span, Tracing
 
 REQUEST_ID_HEADER = "X-Request-Id"
 
@@ -29,6 +30,8 @@ class Services:
     engine: Engine
     keys: KeyLookup
     publisher: Publisher
+    # None unless VIGILRY_TRACING is on.
+    tracing: Tracing | None = None
 
 
 def attach(app: Flask, services: Services) -> None:
@@ -54,6 +57,8 @@ class IngestRequest(Request):
     caller: Caller
     # The size of the body as it was sent, once it was read.
     body_bytes: int | None = None
+    # Its span, when requests are traced.
+    span: Span | None = None
     # The word of its refusal, and what of ours failed, which is for the log alone.
     refusal = ""
     cause: BaseException | None = None

@@ -1,4 +1,4 @@
-"""What is told of a request once it is answered: it is counted, and a refusal has a line in the log."""
+"""What is told of a request: it is counted and traced, and a refusal has a line in the log."""
 
 import logging
 import time
@@ -9,6 +9,7 @@ from flask import Response
 from vigilry_ingest import metrics
 from vigilry_ingest.keys.lookup import Caller
 from vigilry_ingest.services import IngestRequest, this_request
+from vigilry_ingest.tracing import end_request
 
 _log = logging.getLogger(__name__)
 
@@ -18,6 +19,14 @@ _KINDS = {
     "/ingest/webhook": "webhook",
     "/ingest/stripe": "stripe",
 }
+
+
+def begin_span(request: IngestRequest) -> None:
+    """Begin the span of a request that takes events, when they are traced; ``tell_of`` ends it."""
+    tracing = request.services.tracing
+    if tracing is not None and request.url_rule is not None and request.method == "POST":
+        name = f"POST {request.url_rule.rule}"
+        request.span = tracing.begin_request(name, request.environ.get("HTTP_TRACEPARENT"))
 
 
 def tell_of(request: IngestRequest, answer: Response) -> None:
@@ -37,6 +46,8 @@ def tell_of(request: IngestRequest, answer: Response) -> None:
         level = logging.INFO if status < 500 else logging.WARNING if status == 503 else logging.ERROR
         if (kind := _KINDS.get(endpoint)) is not None:
             count_events(kind, "rejected" if status < 500 else "failed")
+    if request.span is not None:
+        end_request(request.span, endpoint=endpoint, status=status, refusal=request.refusal)
     if _log.isEnabledFor(level):
         _write_line(level, request, endpoint, status, seconds)
 

@@ -7,7 +7,7 @@ from flask.cli import with_appcontext
 
 from vigilry_ingest.cli.people import json_option, print_json
 from vigilry_ingest.config import Config
-from vigilry_ingest.db.migrate import is_current
+from vigilry_ingest.db.migrate import check_migrated
 from vigilry_ingest.db.session import DatabaseError
 from vigilry_ingest.services import services
 from vigilry_ingest.stream.diagnosis import Finding, diagnose, obstacles
@@ -49,11 +49,10 @@ def doctor_command(context: click.Context, as_json: bool, before_start: bool) ->
 
 def _database() -> list[Finding]:
     try:
-        if is_current(services().engine):
-            return [Finding("ok", "database", "It answers, and is up to date.")]
-        return [Finding("danger", "database", "It is not migrated: run `flask db upgrade`.")]
+        check_migrated(services().engine)
     except DatabaseError as error:
         return [Finding("danger", "database", str(error))]
+    return [Finding("ok", "database", "It answers, and is up to date.")]
 
 
 def _obstacles(config: Config) -> list[Finding]:

@@ -71,6 +71,8 @@ def worker_command(
     parts = services()
     configure_logging(parts.config.log_level, parts.config.log_format)
     handler = Store(parts.engine).write if name is None else _load(name)
+    if parts.tracing is not None:
+        handler = parts.tracing.around(handler, group)
     consumer = Consumer(
         parts.config.redis_url,
         handler,

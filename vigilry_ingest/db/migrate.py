@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -12,7 +13,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 
-from vigilry_ingest.db.session import DatabaseError, make_folder_of, translated_errors
+from vigilry_ingest.db.session import DatabaseError, NotMigrated, make_folder_of, translated_errors
 
 # Advisory locks are numbers; this one is ours.
 _LOCK = zlib.crc32(b"vigilry-ingest migrations")
@@ -35,18 +36,27 @@ def upgrade(engine: Engine) -> list[str]:
     return [f"{each.revision} {each.doc}" for each in scripts.iterate_revisions("head", before)][::-1]
 
 
-def is_current(engine: Engine) -> bool:
-    """Tell whether every migration of this version is applied.
+def check_migrated(engine: Engine) -> None:
+    """Check that the database has the tables of this version; those of a later one hold them too.
 
-    Raises DatabaseError when the database cannot be reached.
+    Raises NotMigrated, and DatabaseError when the database cannot be reached.
     """
     with translated_errors(), engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    return current == ScriptDirectory.from_config(_config()).get_current_head()
+    if current is None or current in _earlier_revisions():
+        raise NotMigrated
+
+
+@cache
+def _earlier_revisions() -> frozenset[str]:
+    scripts = ScriptDirectory.from_config(_config())
+    return frozenset(each.revision for each in scripts.walk_revisions()) - {scripts.get_current_head() or ""}
 
 
 def _wait_for_others(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
+        # The others take as long as the migration, and that as long as it must.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     else:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

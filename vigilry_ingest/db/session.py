@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -16,27 +16,47 @@ from sqlalchemy.exc import (
     OperationalError,
     ProgrammingError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from vigilry_ingest.config import ConfigError
 
 _LOCK_WAIT_S = 5
+_POOL_WAIT_S = 5
+
+
+# A statement that takes longer is cut by the server: nobody waits for its answer any more.
+_STATEMENT_MS = 10_000
 
 
 class DatabaseError(Exception):
     """The database cannot be used; the text says why, and what to do."""
 
 
-def make_engine(url: str) -> Engine:
-    """Make the engine for an SQLAlchemy URL; nothing is connected yet.
+class NotMigrated(DatabaseError):
+    """The database lacks the tables of this version."""
+
+    def __init__(self) -> None:
+        super().__init__("The database is not migrated: run `flask db upgrade`.")
+
+
+def make_engine(url: str, *, connections: int = 4) -> Engine:
+    """Make the engine for an SQLAlchemy URL, with so many connections at most; nothing is connected yet.
 
     Raises ConfigError for a URL that cannot be read, or whose driver is not installed.
     """
     try:
         parsed = make_url(url)
-        options: dict[str, Any] = {"pool_pre_ping": True}
+        options: dict[str, Any] = {
+            "pool_pre_ping": True,
+            "pool_size": connections,
+            "max_overflow": 0,
+            "pool_timeout": _POOL_WAIT_S,
+        }
         if parsed.get_backend_name() == "sqlite":
             options = {"connect_args": {"timeout": _LOCK_WAIT_S}}
+        elif parsed.get_backend_name() == "postgresql":
+            options["connect_args"] = _postgresql_options(parsed)
         # An event's text must not come out in a log by way of an error message.
         engine = create_engine(parsed, hide_parameters=True, **options)
     except (ArgumentError, NoSuchModuleError, ValueError, TypeError):
@@ -52,6 +72,23 @@ def make_engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     return engine
+
+
+def _postgresql_options(url: URL) -> dict[str, Any]:
+    """Bound what a connection waits for; what the operator has written into the URL wins."""
+    options: dict[str, Any] = {
+        "application_name": "vigilry-ingest",
+        "connect_timeout": 5,
+        # A server that went away without a word is noticed within half a minute.
+        "keepalives_idle": 15,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "options": f"-c statement_timeout={_STATEMENT_MS} -c idle_in_transaction_session_timeout=30000",
+    }
+    if url.get_driver_name() == "psycopg":
+        # PgBouncer gives each transaction another connection, which knows nothing of earlier statements.
+        options["prepare_threshold"] = None
+    return {name: value for name, value in options.items() if name not in url.query}
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
@@ -85,15 +122,6 @@ def session_on(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def answers(engine: Engine) -> None:
-    """Ask the database for a sign of life.
-
-    Raises DatabaseError.
-    """
-    with session_on(engine) as session:
-        session.execute(text("SELECT 1"))
-
-
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Raise DatabaseError for what the driver says: never reached, or not migrated."""
@@ -102,8 +130,10 @@ def translated_errors() -> Iterator[None]:
     except (OperationalError, ProgrammingError) as error:
         reason = str(error.orig).strip().partition("\n")[0]
         if "no such table" in reason or "does not exist" in reason or "no such column" in reason:
-            raise DatabaseError("The database is not migrated: run `flask db upgrade`.") from error
+            raise NotMigrated from error
         raise DatabaseError(f"The database cannot be used: {reason}") from error
+    except PoolTimeout as error:
+        raise DatabaseError("Every connection to the database is in use.") from error
     except (DataError, IntegrityError, NotSupportedError):
         # The fault of what was asked, and not of the database.
         raise

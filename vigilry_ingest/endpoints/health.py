@@ -1,15 +1,19 @@
 """``/health/live`` and ``/health/ready``, for load balancers and supervisors; no key needed."""
 
+import logging
 import time
 from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify
 
+from vigilry_ingest.db.migrate import check_migrated
 from vigilry_ingest.db.patience import Errand
-from vigilry_ingest.db.session import DatabaseError, answers
+from vigilry_ingest.db.session import DatabaseError, NotMigrated
 from vigilry_ingest.draining import is_draining
 from vigilry_ingest.services import services
 from vigilry_ingest.stream.errors import PublishError
+
+_log = logging.getLogger(__name__)
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
@@ -22,8 +26,9 @@ def live() -> Response:
 
 @blueprint.get("/ready")
 def ready() -> tuple[Response, int]:
-    """Answer whether the broker and the key store answer within the publish time-out; 503 names the one
-    that does not. A service that is about to stop is not ready, whatever they do.
+    """Answer whether the broker, and the key store with its tables, answer within the publish time-out.
+
+    503 names the one that does not. A service that is about to stop is not ready, whatever they do.
     """
     if is_draining():
         return jsonify(status="draining"), 503
@@ -31,7 +36,7 @@ def ready() -> tuple[Response, int]:
     budget_s = parts.config.publish_timeout_ms / 1000
     deadline = time.monotonic() + budget_s
     # Both at once, so that two that hang are waited for no longer than one.
-    key_store = Errand(lambda: answers(parts.engine), place_s=budget_s)
+    key_store = Errand(lambda: check_migrated(parts.engine), place_s=budget_s)
     report = {
         "broker": _outcome(parts.publisher.check),
         "keyStore": _outcome(lambda: key_store.result(max(deadline - time.monotonic(), 0.01))),
@@ -44,7 +49,15 @@ def _outcome(check: Callable[[], None]) -> str:
     try:
         check()
     except PublishError as error:
-        return error.code
+        return _logged(error.code, error)
+    except NotMigrated as error:
+        return _logged("not_migrated", error)
     except DatabaseError as error:
-        return str(error)
+        return _logged("unavailable", error)
     return "ok"
+
+
+def _logged(word: str, error: Exception) -> str:
+    # What a driver says may name hosts and users, and is not for everybody.
+    _log.warning("not ready", extra={"code": word, "reason": str(error)})
+    return word
