@@ -23,7 +23,7 @@ PORTLESS = {"worker", "migrate"}
 MOST_EXPOSURE = 2.0
 
 
-def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, stdin: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a linter to its end; give up the test when it is not installed."""
     binary = shutil.which(command[0], path=f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}")
     if binary is None:
@@ -31,6 +31,7 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [binary, *command[1:]],
         env=dict(os.environ) | variables,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=60,
