@@ -1,5 +1,6 @@
 """Flask, without what a JSON service does not have: sessions, hosts, and views that are coroutines."""
 
+import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, cast
@@ -11,10 +12,13 @@ from flask.sessions import NullSession, SessionInterface
 from flask.signals import appcontext_tearing_down, request_tearing_down
 from flask.typing import BeforeRequestCallable, ResponseReturnValue
 from werkzeug.datastructures import Headers
+from werkzeug.http import http_date
 from werkzeug.routing import MapAdapter, Rule
 
 from vigilry_ingest.services import REQUEST_ID_HEADER, IngestRequest, services_of, this_request
 from vigilry_ingest.telemetry import begin_span, tell_of
+
+_WARN_S = 14 * 86_400
 
 
 class _NoSessions(SessionInterface):
@@ -46,6 +50,12 @@ class Answer(Response):
         """Send the answer as it is."""
         start_response(self.status, self.headers.to_wsgi_list())
         return cast(list[bytes], self.response)
+
+
+def _warn_of_expiry(response: Response, expires_at: float) -> None:
+    """Say, in its last two weeks, when the sender's key stops working (RFC 8594)."""
+    if expires_at - time.time() < _WARN_S:
+        response.headers.add("Sunset", http_date(expires_at))
 
 
 class Application(Flask):
@@ -113,7 +123,10 @@ class Application(Flask):
         """Name the request in every answer; of Flask's own steps the hooks are left, where there are any."""
         if self.after_request_funcs:
             response = super().process_response(response)
-        response.headers.add(REQUEST_ID_HEADER, this_request().request_id)
+        request = this_request()
+        response.headers.add(REQUEST_ID_HEADER, request.request_id)
+        if request.caller is not None and (expires_at := request.caller.expires_at) is not None:
+            _warn_of_expiry(response, expires_at)
         return response
 
     def do_teardown_request(self, exc: BaseException | None = None) -> None:

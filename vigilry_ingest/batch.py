@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from vigilry_ingest.schemas.batch import read_item
 from vigilry_ingest.schemas.fields import Fault, InvalidEvent
 from vigilry_ingest.schemas.json_object import MalformedJson
 from vigilry_ingest.services import this_request
-from vigilry_ingest.stream.errors import PublishError
+from vigilry_ingest.stream.errors import PublishError, RateLimited
 from vigilry_ingest.stream.publisher import Published
 from vigilry_ingest.stream.script import Once
 from vigilry_ingest.telemetry import count_events
@@ -71,22 +71,30 @@ def _publish(taken: list[tuple[Event, list[Once]]], project_id: str) -> Sequence
         return []
     outcomes: Sequence[Published | PublishError]
     try:
-        outcomes = this_request().services.publisher.publish_all(taken, project_id)
+        request = this_request()
+        outcomes = request.services.publisher.publish_all(taken, project_id, request.caller.quota)
     except PublishError as error:
         outcomes = [error] * len(taken)
     words = [(event.kind, _word_for(outcome)) for (event, _), outcome in zip(taken, outcomes, strict=True)]
     for (kind, word), count in Counter(words).items():
         count_events(kind, word, count)
     for outcome in outcomes:
-        if isinstance(outcome, PublishError) and outcome.retry_after is not None:
+        if isinstance(outcome, PublishError) and _is_failure(outcome):
             raise outcome
+    if all(isinstance(outcome, RateLimited) for outcome in outcomes):
+        raise cast(RateLimited, outcomes[0])
     return outcomes
+
+
+def _is_failure(outcome: PublishError) -> bool:
+    # Of ours, and not of the item or its project.
+    return outcome.retry_after is not None and not isinstance(outcome, RateLimited)
 
 
 def _word_for(outcome: Published | PublishError) -> str:
     if isinstance(outcome, Published):
         return "duplicate" if outcome.is_replay else "accepted"
-    return "rejected" if outcome.retry_after is None else "failed"
+    return "failed" if _is_failure(outcome) else "rejected"
 
 
 def _read(text: bytes, receipt: Receipt) -> tuple[Event, list[Once]]:
@@ -100,7 +108,8 @@ def _result(index: int, outcome: Published | PublishError) -> Result:
     if isinstance(outcome, Published):
         result = {"index": index, "status": "queued", "jobId": outcome.job_id}
         return result | {"idempotentReplayed": True} if outcome.is_replay else result
-    return _rejection(index, outcome.code, [Fault("/idempotencyKey", outcome.code, outcome.detail)])
+    where = "" if isinstance(outcome, RateLimited) else "/idempotencyKey"
+    return _rejection(index, outcome.code, [Fault(where, outcome.code, outcome.detail)])
 
 
 def _rejected(index: int, error: Exception) -> Result:

@@ -12,11 +12,12 @@ from vigilry_ingest.body import BodyError, drain_after
 from vigilry_ingest.db.session import DatabaseError
 from vigilry_ingest.decompression import CODINGS
 from vigilry_ingest.keys.lookup import KeyStoreUnavailable
+from vigilry_ingest.quota import quota_headers
 from vigilry_ingest.receipt import IdempotencyKeyError
 from vigilry_ingest.schemas.fields import InvalidEvent
 from vigilry_ingest.schemas.json_object import MalformedJson
 from vigilry_ingest.services import this_request
-from vigilry_ingest.stream.errors import RETRY_AFTER_S, PublishError
+from vigilry_ingest.stream.errors import RETRY_AFTER_S, PublishError, RateLimited
 
 
 class Refusal(NamedTuple):
@@ -43,6 +44,7 @@ REFUSALS = {
     "unsupported_media_type": Refusal(415, "Unsupported media type"),
     "unsupported_encoding": Refusal(415, "Unsupported content encoding"),
     "idempotency_key_reused": Refusal(422, "Idempotency key reused"),
+    "rate_limited": Refusal(429, "Too many events", retryable=True),
     "internal_error": Refusal(500, "Internal error", retryable=True),
     "broker_unavailable": Refusal(503, "Broker unavailable", retryable=True),
     "broker_timeout": Refusal(503, "Broker did not answer in time", retryable=True),
@@ -113,6 +115,7 @@ def register_errors(app: Flask) -> None:
     )
     app.register_error_handler(InvalidEvent, _invalid_event)
     app.register_error_handler(NothingAccepted, _nothing_accepted)
+    app.register_error_handler(RateLimited, _rate_limited)
     app.register_error_handler(PublishError, _publish_error)
     app.register_error_handler(KeyStoreUnavailable, _key_store_unavailable)
     app.register_error_handler(DatabaseError, _database_error)
@@ -136,6 +139,12 @@ def _publish_error(error: PublishError) -> Response:
     if error.retry_after is None:
         return problem(error.code, error.detail)
     return problem(error.code, error.detail, retry_after=error.retry_after, cause=error.__cause__ or error)
+
+
+def _rate_limited(error: RateLimited) -> Response:
+    answer = problem(error.code, error.detail, retry_after=error.retry_after)
+    answer.headers.extend(quota_headers(this_request().caller.quota, 0, error.reset_s))
+    return answer
 
 
 def _key_store_unavailable(error: KeyStoreUnavailable) -> Response:

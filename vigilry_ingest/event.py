@@ -1,11 +1,18 @@
-"""The event room: Receipt and Event, the frozen records, and the exact fields of a stream entry."""
+"""The event room: Receipt, Event and Quota, the frozen records, and the exact fields of a stream entry."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec.structs
 
 ENTRY_VERSION = "1"
+
+
+class Quota(NamedTuple):
+    """What a project may send: so many events a second in the long run, and ``burst`` of them at once."""
+
+    per_second: int
+    burst: int
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from flask import Response
 
 from vigilry_ingest.application import Answer
 from vigilry_ingest.event import Event, Receipt
+from vigilry_ingest.quota import quota_headers
 from vigilry_ingest.schemas.json_object import JsonObject
 from vigilry_ingest.services import IngestRequest, this_request
 from vigilry_ingest.stream.script import Once
@@ -72,9 +73,12 @@ def accept(event: Event, body: JsonObject) -> Response:
 
     Raises PublishError.
     """
-    published = this_request().services.publisher.publish(event, once_keys(event, body))
+    request = this_request()
+    published = request.services.publisher.publish(event, once_keys(event, body), request.caller.quota)
     count_events(event.kind, "duplicate" if published.is_replay else "accepted")
     headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
     if published.is_replay:
         headers.append(("Idempotent-Replayed", "true"))
+    if published.left is not None:
+        headers += quota_headers(request.caller.quota, published.left, published.reset_s)
     return Answer(f'{{"jobId":"{published.job_id}","status":"queued"}}'.encode(), 202, headers)

@@ -53,8 +53,8 @@ def services() -> Services:
 class IngestRequest(Request):
     """A request, with the parts at hand, and with what the hooks found out about it."""
 
-    # Set by the key hook; what is outside the key has none.
-    caller: Caller
+    # Set by the key hook, before any view of /ingest; None for a request that it refused, or outside of it.
+    caller = cast(Caller, None)
     # The size of the body as it was sent, once it was read.
     body_bytes: int | None = None
     # Its span, when requests are traced.

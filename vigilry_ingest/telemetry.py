@@ -7,7 +7,6 @@ from typing import Any
 from flask import Response
 
 from vigilry_ingest import metrics
-from vigilry_ingest.keys.lookup import Caller
 from vigilry_ingest.services import IngestRequest, this_request
 from vigilry_ingest.tracing import end_request
 
@@ -56,17 +55,12 @@ def count_events(kind: str, outcome: str, count: int = 1) -> None:
     """Count events of this request: accepted, duplicate, rejected, or failed."""
     metrics.events_by(kind, outcome).inc(count)
     request = this_request()
-    if request.services.config.metrics_by_project == "on" and (caller := _caller_of(request)):
-        metrics.project_events_by(caller.project_id, outcome).inc(count)
-
-
-def _caller_of(request: IngestRequest) -> Caller | None:
-    # Refused by the key hook, or outside it, a request has none.
-    return getattr(request, "caller", None)
+    if request.services.config.metrics_by_project == "on" and request.caller:
+        metrics.project_events_by(request.caller.project_id, outcome).inc(count)
 
 
 def _write_line(level: int, request: IngestRequest, endpoint: str, status: int, seconds: float) -> None:
-    caller = _caller_of(request)
+    caller = request.caller
     fields: dict[str, Any] = {
         "requestId": request.request_id,
         "endpoint": endpoint,

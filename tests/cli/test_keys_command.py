@@ -93,7 +93,7 @@ def test_a_minted_key_is_shown_with_a_curl_line_that_works_when_pasted(
 def test_json_is_one_object_with_the_key_and_what_it_belongs_to(fresh_database_url: str) -> None:
     project = new_name()
     minted = mint_by_command(fresh_database_url, project)
-    assert minted.keys() == {"api_key", "key_id", "project_id", "project", "environment"}
+    assert minted.keys() == {"api_key", "key_id", "project_id", "project", "environment", "expires_at"}
     assert KEY.fullmatch(minted["api_key"])
     assert re.fullmatch(r"key_[0-9A-HJKMNP-TV-Z]{26}", minted["key_id"])
     assert re.fullmatch(r"proj_[0-9A-HJKMNP-TV-Z]{26}", minted["project_id"])

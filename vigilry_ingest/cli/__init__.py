@@ -6,10 +6,11 @@ from vigilry_ingest.cli.db import db_group
 from vigilry_ingest.cli.doctor import doctor_command
 from vigilry_ingest.cli.events import events_group
 from vigilry_ingest.cli.keys import keys_group
+from vigilry_ingest.cli.projects import projects_group
 from vigilry_ingest.cli.worker import worker_command
 
 
 def register_commands(app: Flask) -> None:
     """Give an application its commands."""
-    for command in (keys_group, db_group, events_group, worker_command, doctor_command):
+    for command in (keys_group, projects_group, db_group, events_group, worker_command, doctor_command):
         app.cli.add_command(command)

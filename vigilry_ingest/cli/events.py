@@ -12,7 +12,7 @@ from vigilry_ingest.cli.looks import json_of, line_of, page_of
 from vigilry_ingest.cli.options import correlation_option, filter_options, time_options, utc
 from vigilry_ingest.cli.people import broker_client, failures_in_one_line, json_option, print_json, progress
 from vigilry_ingest.event import Event
-from vigilry_ingest.keys.registry import project_id_of
+from vigilry_ingest.keys.projects import project_id_of
 from vigilry_ingest.services import services
 from vigilry_ingest.store.finder import (
     Filter,

@@ -1,19 +1,36 @@
-"""``flask keys``: minting, listing and revoking API keys."""
+"""``flask keys``: minting, listing, rotating and revoking API keys."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 from flask.cli import AppGroup
+from rich.text import Text
 
-from vigilry_ingest.cli.people import failures_in_one_line, json_option, print_json, print_table
+from vigilry_ingest.cli.people import (
+    LONGEST_NAME,
+    check_name,
+    coloured,
+    failures_in_one_line,
+    json_option,
+    minute,
+    print_json,
+    print_table,
+)
 from vigilry_ingest.db.models import ApiKey
 from vigilry_ingest.keys.format import ENVIRONMENTS
-from vigilry_ingest.keys.registry import Minted, UnknownKey, list_keys, mint, revoke
+from vigilry_ingest.keys.registry import (
+    ArchivedProject,
+    Minted,
+    UnknownKey,
+    UnusableKey,
+    list_keys,
+    mint,
+    revoke,
+    rotate,
+)
 from vigilry_ingest.services import services
 
-_LONGEST_NAME = 200
-
-keys_group = AppGroup("keys", help="API keys: mint, list, revoke.")
+keys_group = AppGroup("keys", help="API keys: mint, list, rotate, revoke.")
 
 
 @keys_group.command("mint")
@@ -26,22 +43,36 @@ keys_group = AppGroup("keys", help="API keys: mint, list, revoke.")
     help="Production keys begin with vig_live_, the others with vig_test_.",
 )
 @click.option("--name", help="What the key is for, to know it by in the list.")
+@click.option(
+    "--expires-in-days", type=click.IntRange(1, 36_500),
+    help="Let the key expire; in its last two weeks answers say when (Sunset).  [default: never]",
+)  # fmt: skip
 @json_option
 @failures_in_one_line
-def mint_command(project: str, environment: str, name: str | None, as_json: bool) -> None:
+def mint_command(
+    project: str, environment: str, name: str | None, expires_in_days: int | None, as_json: bool
+) -> None:
     """Make an API key for PROJECT.
 
-    Makes the project too when it is new. The key is shown this once.
+    Makes the project too when it is new. A project may have several keys. The key is shown this once.
     """
-    if not project.strip() or len(project) > _LONGEST_NAME or not project.isprintable():
-        raise click.BadParameter(f"must be 1 to {_LONGEST_NAME} printable characters.", param_hint="PROJECT")
-    if name is not None and (len(name) > _LONGEST_NAME or not name.isprintable()):
-        raise click.BadParameter(
-            f"must be at most {_LONGEST_NAME} printable characters.", param_hint="--name"
-        )
-    minted = mint(services().engine, project, environment, name)
+    check_name(project, "PROJECT")
+    if name is not None and (len(name) > LONGEST_NAME or not name.isprintable()):
+        raise click.BadParameter(f"must be at most {LONGEST_NAME} printable characters.", param_hint="--name")
+    expires_at = None if expires_in_days is None else datetime.now(UTC) + timedelta(days=expires_in_days)
+    try:
+        minted = mint(services().engine, project, environment, name, expires_at=expires_at)
+    except ArchivedProject as error:
+        raise click.ClickException(
+            f"{project} is archived: `flask projects unarchive` takes it back."
+        ) from error
+    _show(minted, as_json)
+
+
+def _show(minted: Minted, as_json: bool) -> None:
     if as_json:
-        print_json(minted._asdict())
+        expires_at = minted.expires_at.isoformat() if minted.expires_at else None
+        print_json(minted._asdict() | {"expires_at": expires_at})
     else:
         click.echo(_announcement(minted))
 
@@ -49,9 +80,10 @@ def mint_command(project: str, environment: str, name: str | None, as_json: bool
 def _announcement(minted: Minted) -> str:
     bind = services().config.bind
     where = f"http://{bind}" if ":" in bind and not bind.startswith("unix:") else "http://127.0.0.1:4100"
+    until = f" It expires at {minute(minted.expires_at)} UTC." if minted.expires_at else ""
     return f"""\
 {click.style(minted.api_key, bold=True)}
-is the {minted.environment} key of {minted.project} ({minted.key_id}). It is not shown again. Try it:
+is the {minted.environment} key of {minted.project} ({minted.key_id}). It is not shown again.{until} Try it:
 
 curl -i {where}/ingest/events -H 'X-Api-Key: {minted.api_key}' -H 'Content-Type: application/json' \
 -d '{{"type":"hello","severity":"INFO","message":"My first event"}}'"""
@@ -67,10 +99,45 @@ def list_command(as_json: bool) -> None:
         for row in rows:
             print_json(_as_object(row))
     elif rows:
-        columns = ("PROJECT", "KEY ID", "KEY", "ENVIRONMENT", "STATE", "CREATED", "NAME")
+        columns = (
+            "PROJECT",
+            "KEY ID",
+            "KEY",
+            "ENVIRONMENT",
+            "STATE",
+            "CREATED",
+            "EXPIRES",
+            "LAST USED",
+            "NAME",
+        )
         print_table("", columns, [_as_row(row) for row in rows])
     else:
         click.echo("No keys yet: make one with `flask keys mint PROJECT`.")
+
+
+@keys_group.command("rotate")
+@click.argument("key_id")
+@click.option(
+    "--grace-hours", type=click.FloatRange(0, 8760), default=24.0, show_default=True,
+    help="How long the old key still works.",
+)  # fmt: skip
+@json_option
+@failures_in_one_line
+def rotate_command(key_id: str, grace_hours: float, as_json: bool) -> None:
+    """Make a new key in the place of KEY_ID.
+
+    It is of the same project and environment. The old one expires when the time of grace is over, or sooner
+    where it was to.
+    """
+    try:
+        minted = rotate(services().engine, key_id, grace=timedelta(hours=grace_hours))
+    except UnknownKey as error:
+        raise _unknown(key_id) from error
+    except UnusableKey as error:
+        raise click.ClickException(
+            f"{key_id} is revoked or expired, or its project archived: mint a new key instead."
+        ) from error
+    _show(minted, as_json)
 
 
 @keys_group.command("revoke")
@@ -85,22 +152,37 @@ def revoke_command(key_id: str, as_json: bool) -> None:
     try:
         row = revoke(services().engine, key_id)
     except UnknownKey as error:
-        raise click.ClickException(f"No key has the id {key_id}: see `flask keys list`.") from error
+        raise _unknown(key_id) from error
     if as_json:
         print_json(_as_object(row))
     else:
         click.echo(f"Revoked {row.hint}… of {row.project.name} ({row.id}).")
 
 
+def _unknown(key_id: str) -> click.ClickException:
+    return click.ClickException(f"No key has the id {key_id}: see `flask keys list`.")
+
+
 def _state(row: ApiKey) -> str:
     if row.revoked_at:
         return "revoked"
-    return "expired" if row.expires_at and row.expires_at <= datetime.now(UTC) else "live"
+    if row.expires_at and row.expires_at <= datetime.now(UTC):
+        return "expired"
+    return "archived" if row.project.archived_at else "live"
 
 
-def _as_row(row: ApiKey) -> tuple[str, ...]:
-    created = row.created_at.strftime("%Y-%m-%d %H:%M")
-    return row.project.name, row.id, f"{row.hint}…", row.environment, _state(row), created, row.name or ""
+def _as_row(row: ApiKey) -> tuple[str | Text, ...]:
+    return (
+        row.project.name,
+        row.id,
+        f"{row.hint}…",
+        row.environment,
+        coloured(_state(row)),
+        minute(row.created_at),
+        minute(row.expires_at),
+        minute(row.last_used_at),
+        row.name or "",
+    )
 
 
 def _as_object(row: ApiKey) -> dict[str, str | None]:
@@ -115,4 +197,5 @@ def _as_object(row: ApiKey) -> dict[str, str | None]:
         "created_at": row.created_at.isoformat(),
         "expires_at": row.expires_at.isoformat() if row.expires_at else None,
         "revoked_at": row.revoked_at.isoformat() if row.revoked_at else None,
+        "last_used_at": row.last_used_at.isoformat() if row.last_used_at else None,
     }

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,6 +23,8 @@ Result = TypeVar("Result")
 
 _BROKER_TIMEOUT_S = 10.0
 _NO_TERMINAL_WIDTH = 10_000
+LONGEST_NAME = 200
+_COLOURS = {"live": "green", "expired": "yellow", "revoked": "red", "archived": "yellow"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -62,12 +65,28 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
         yield bar.update
 
 
+def check_name(name: str, hint: str) -> None:
+    """Refuse a project's name that could not be read or typed."""
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise click.BadParameter(f"must be 1 to {LONGEST_NAME} printable characters.", param_hint=hint)
+
+
+def minute(moment: datetime | None) -> str:
+    """Write a moment, in UTC, as short as a table wants it."""
+    return moment.strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+def coloured(state: str) -> Text:
+    """Give a state its colour."""
+    return Text(state, style=_COLOURS[state])
+
+
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one object as one line of JSON."""
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
-def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str | Text]]) -> None:
     """Print rows as a table that fits the terminal, and that is not cut in a pipe."""
     console = Console()
     if not console.is_terminal:
@@ -75,5 +94,5 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]
     table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for row in rows:
         # As text, because rich would take a name such as [red] for its own markup.
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     console.print(table)

@@ -37,13 +37,19 @@ class Base(DeclarativeBase):
 
 
 class Project(Base):
-    """One sender's application; its events stay in order on one stream."""
+    """One sender's application; its events stay in order on one stream.
+
+    ``rate_per_second`` and ``burst`` are its quota, both or neither; an archived project's keys open nothing.
+    """
 
     __tablename__ = "projects"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
     created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+    rate_per_second: Mapped[int | None]
+    burst: Mapped[int | None]
 
 
 class ApiKey(Base):
@@ -60,6 +66,8 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    # To within a few minutes.
+    last_used_at: Mapped[datetime | None]
 
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
 

@@ -11,9 +11,11 @@ from sqlalchemy import Engine, select
 from vigilry_ingest.db.models import ApiKey
 from vigilry_ingest.db.patience import Errand
 from vigilry_ingest.db.session import DatabaseError, session_on
+from vigilry_ingest.event import Quota
 from vigilry_ingest.keys.allowance import Allowance
 from vigilry_ingest.keys.digests import KeyDigests
 from vigilry_ingest.keys.format import digest_of, hint_of, is_well_formed
+from vigilry_ingest.keys.usage import note_use
 from vigilry_ingest.metrics import key_lookups_by, key_queries_by
 
 _log = logging.getLogger(__name__)
@@ -29,13 +31,14 @@ _ANSWER_S = 1.0
 
 
 class Caller(NamedTuple):
-    """Who a request comes from, as its key says."""
+    """Who a request comes from, as its key says; ``quota`` is None where there is no limit."""
 
     project_id: str
     environment: str
     key_id: str
     key_hint: str
     expires_at: float | None
+    quota: Quota | None
 
 
 class KeyStoreUnavailable(Exception):
@@ -141,10 +144,17 @@ class KeyLookup:
         with session_on(self._engine) as session:
             for row in session.scalars(query):
                 if hmac.compare_digest(row.digest, digest):
+                    note_use(self._engine, row)
                     return _caller(row)
         return None
 
 
-def _caller(row: ApiKey) -> Caller:
+def _caller(row: ApiKey) -> Caller | None:
+    project = row.project
+    if project.archived_at is not None:
+        return None
+    quota = None
+    if project.rate_per_second is not None and project.burst is not None:
+        quota = Quota(project.rate_per_second, project.burst)
     expires_at = None if row.expires_at is None else row.expires_at.timestamp()
-    return Caller(row.project_id, row.environment, row.id, row.hint, expires_at)
+    return Caller(row.project_id, row.environment, row.id, row.hint, expires_at, quota)

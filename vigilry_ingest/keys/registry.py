@@ -1,6 +1,6 @@
 """Minting, listing and revoking keys: what an operator does, through the command line."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Engine, select
@@ -21,32 +21,78 @@ class Minted(NamedTuple):
     project_id: str
     project: str
     environment: str
+    expires_at: datetime | None = None
 
 
 class UnknownKey(LookupError):
     """No key has this id."""
 
 
-def mint(engine: Engine, project_name: str, environment: str, name: str | None = None) -> Minted:
+class UnusableKey(ValueError):
+    """A key is revoked or expired, or its project is archived."""
+
+
+class ArchivedProject(ValueError):
+    """A project is archived and gets no new keys."""
+
+
+def mint(
+    engine: Engine,
+    project_name: str,
+    environment: str,
+    name: str | None = None,
+    *,
+    expires_at: datetime | None = None,
+) -> Minted:
     """Make a key for a project, and the project too when its name is new.
 
-    Raises DatabaseError.
+    Raises ArchivedProject, DatabaseError.
     """
     now = datetime.now(UTC)
-    key = new_key(environment)
     with session_on(engine) as session:
         project = _project(session, project_name, now)
-        row = ApiKey(
-            id=new_id("key"),
-            project_id=project.id,
-            environment=environment,
-            name=name,
-            hint=hint_of(key),
-            digest=digest_of(key),
-            created_at=now,
-        )
-        session.add(row)
-        return Minted(key, row.id, project.id, project.name, environment)
+        if project.archived_at is not None:
+            raise ArchivedProject(project_name)
+        return _mint(session, project, environment, name, expires_at, now)
+
+
+def _mint(
+    session: Session,
+    project: Project,
+    environment: str,
+    name: str | None,
+    expires_at: datetime | None,
+    now: datetime,
+) -> Minted:
+    key = new_key(environment)
+    row = ApiKey(
+        id=new_id("key"),
+        project_id=project.id,
+        environment=environment,
+        name=name,
+        hint=hint_of(key),
+        digest=digest_of(key),
+        created_at=now,
+        expires_at=expires_at,
+    )
+    session.add(row)
+    return Minted(key, row.id, project.id, project.name, environment, expires_at)
+
+
+def rotate(engine: Engine, key_id: str, *, grace: timedelta) -> Minted:
+    """Make a successor of a key, and let the key expire after a time of grace, or sooner where it would.
+
+    Raises UnknownKey, UnusableKey when it is revoked, expired or its project archived, and DatabaseError.
+    """
+    now = datetime.now(UTC)
+    with session_on(engine) as session:
+        row = session.get(ApiKey, key_id)
+        if row is None:
+            raise UnknownKey(key_id)
+        if row.revoked_at or (row.expires_at and row.expires_at <= now) or row.project.archived_at:
+            raise UnusableKey(key_id)
+        row.expires_at = min(row.expires_at or now + grace, now + grace)
+        return _mint(session, row.project, row.environment, row.name, None, now)
 
 
 def _project(session: Session, name: str, now: datetime) -> Project:
@@ -78,12 +124,3 @@ def revoke(engine: Engine, key_id: str) -> ApiKey:
             raise UnknownKey(key_id)
         row.revoked_at = row.revoked_at or datetime.now(UTC)
         return row
-
-
-def project_id_of(engine: Engine, name_or_id: str) -> str:
-    """Find a project's id by its name; anything else is taken for an id.
-
-    Raises DatabaseError.
-    """
-    with session_on(engine) as session:
-        return session.scalar(select(Project.id).where(Project.name == name_or_id)) or name_or_id

@@ -1,5 +1,6 @@
 """What can go wrong on the way to the broker, in words that a caller can act on."""
 
+from math import ceil
 from typing import Self
 
 from redis import exceptions
@@ -19,6 +20,15 @@ class PublishError(Exception):
         self.code = code
         self.detail = detail
         self.retry_after = retry_after
+
+
+class RateLimited(PublishError):
+    """A project has sent more than its quota; all of the quota is there again after ``reset_s``."""
+
+    def __init__(self, wait_us: int, reset_us: int) -> None:
+        detail = "The project has sent more events than its quota allows; nothing was stored."
+        super().__init__("rate_limited", detail, retry_after=max(ceil(wait_us / 1e6), 1))
+        self.reset_s = ceil(reset_us / 1e6)
 
 
 class Moved(PublishError):
@@ -69,6 +79,8 @@ def explain(error: exceptions.RedisError) -> PublishError:
     if word == "KEYREUSED":
         detail = "This Idempotency-Key came before with another body: use a new key for a new event."
         return PublishError("idempotency_key_reused", detail, retry_after=None)
+    if word == "RATELIMITED":
+        return RateLimited(*map(int, str(error).split()[1:]))
     code, detail = _BY_WORD.get(word, ("broker_refused", "The broker refused the event."))
     return PublishError(code, detail)
 

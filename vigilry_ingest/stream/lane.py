@@ -28,10 +28,16 @@ _DOUBTFUL = frozenset(
 
 
 class Appended(NamedTuple):
-    """An entry that stands on the stream; ``is_replay`` when an earlier request had put it there."""
+    """An entry that stands on the stream; ``is_replay`` when an earlier request had put it there.
+
+    For a new entry of a project with a quota: how many events are left at once, and the microseconds until
+    all of them are.
+    """
 
     entry_id: bytes
     is_replay: bool
+    left: int | None = None
+    reset_us: int = 0
 
 
 class Lane:
@@ -108,7 +114,7 @@ def _answer(reply: Any) -> Appended | PublishError:
     if isinstance(reply, bytes):
         return Appended(reply, False)
     if isinstance(reply, list):
-        return Appended(reply[0], True)
+        return Appended(reply[0], bool(reply[1]), *reply[2:])
     if isinstance(reply, PublishError):
         return reply
     return Moved.read(reply) or explain(reply)

@@ -71,6 +71,11 @@ def marker_key(partition: int, project_id: str, scope: str, key: str) -> str:
     return f"vigilry:{{{partition}}}:once:{project_id}:{scope}:{key}"
 
 
+def quota_key(partition: int, project_id: str) -> str:
+    """Name what counts a project's events against its quota."""
+    return f"vigilry:{{{partition}}}:quota:{project_id}"
+
+
 def dead_index_key(partition: int) -> str:
     """Name the hash that leads from a group and an entry's id to its dead letter."""
     return f"vigilry:{{{partition}}}:dead:index"

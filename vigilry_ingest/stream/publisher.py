@@ -3,9 +3,10 @@
 import threading
 import time
 from collections.abc import Sequence
+from math import ceil
 from typing import NamedTuple
 
-from vigilry_ingest.event import Event
+from vigilry_ingest.event import Event, Quota
 from vigilry_ingest.stream.address import Host
 from vigilry_ingest.stream.broker import Broker
 from vigilry_ingest.stream.connection import connection_to
@@ -22,10 +23,15 @@ _MOST_HOPS = 5
 
 
 class Published(NamedTuple):
-    """What the sender is told; ``is_replay`` when an earlier request with the same key had published it."""
+    """What the sender is told; ``is_replay`` when an earlier request with the same key had published it.
+
+    With a quota: how many events are left at once, and after how many seconds all of them are.
+    """
 
     job_id: str
     is_replay: bool
+    left: int | None = None
+    reset_s: int = 0
 
 
 class Publisher:
@@ -50,19 +56,22 @@ class Publisher:
         self._lanes: dict[Host | None, Lane] = {}
         self._mutex = threading.Lock()
 
-    def publish(self, event: Event, once: Sequence[Once] = ()) -> Published:
+    def publish(self, event: Event, once: Sequence[Once] = (), quota: Quota | None = None) -> Published:
         """Append one event, unless one of its ``once`` keys was used before, and return its jobId.
 
         Raises PublishError within the publish time-out. Nothing is ever sent again that may have been
         stored: only where the code is ``broker_timeout`` or ``broker_not_durable`` may the entry exist.
         """
-        (outcome,) = self.publish_all([(event, once)], event.project_id)
+        (outcome,) = self.publish_all([(event, once)], event.project_id, quota)
         if isinstance(outcome, PublishError):
             raise outcome
         return outcome
 
     def publish_all(
-        self, events: Sequence[tuple[Event, Sequence[Once]]], project_id: str
+        self,
+        events: Sequence[tuple[Event, Sequence[Once]]],
+        project_id: str,
+        quota: Quota | None = None,
     ) -> list[Published | PublishError]:
         """Append events of one project in one round trip; each as ``publish`` does, and in their order.
 
@@ -72,14 +81,24 @@ class Publisher:
         partition = partition_of(project_id, self._broker.partitions)
         appends = [
             append_of(
-                event, once, partition=partition, most=self._most_entries, ttl_s=self._idempotency_ttl_s
+                event,
+                once,
+                partition=partition,
+                most=self._most_entries,
+                ttl_s=self._idempotency_ttl_s,
+                quota=quota,
             )
             for event, once in events
         ]
         return [
             outcome
             if isinstance(outcome, PublishError)
-            else Published(job_id_of(outcome.entry_id), outcome.is_replay)
+            else Published(
+                job_id_of(outcome.entry_id),
+                outcome.is_replay,
+                outcome.left,
+                ceil(outcome.reset_us / 1e6),
+            )
             for outcome in self._append(appends, partition, deadline)
         ]
 

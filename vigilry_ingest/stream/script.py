@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
-from vigilry_ingest.event import Event
-from vigilry_ingest.stream.names import events_key, marker_key
+from vigilry_ingest.event import Event, Quota
+from vigilry_ingest.stream.names import events_key, marker_key, quota_key
 
 _SOURCE = files("vigilry_ingest.stream").joinpath("append.lua").read_text()
 # The name by which the server keeps the script; it is not a matter of security.
@@ -40,10 +40,21 @@ class Append(NamedTuple):
         return (name, script, len(self.keys), *self.keys, *self.arguments)
 
 
-def append_of(event: Event, once: Sequence[Once], *, partition: int, most: int, ttl_s: int) -> Append:
+def append_of(
+    event: Event,
+    once: Sequence[Once],
+    *,
+    partition: int,
+    most: int,
+    ttl_s: int,
+    quota: Quota | None = None,
+) -> Append:
     """Make the call that appends an event to its partition."""
     keys = [events_key(partition)]
-    arguments: list[str | bytes | int] = [most, ttl_s]
+    arguments: list[str | bytes | int] = [most, ttl_s, 0, 0]
+    if quota is not None:
+        keys.append(quota_key(partition, event.project_id))
+        arguments[2:] = (max(1_000_000 // quota.per_second, 1), quota.burst)
     for each in once:
         keys.append(marker_key(partition, event.project_id, each.scope, each.key))
         arguments.append(each.fingerprint)

@@ -1,0 +1,85 @@
+"""``flask projects`` and what is new in ``flask keys``, as an operator types them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli import assert_misuse, assert_readable_help, failure_of, flask_well, migrate
+from vigilry_ingest.cli.projects import projects_group
+
+
+@pytest.fixture
+def url(tmp_path: Any) -> str:
+    url = f"sqlite:///{tmp_path}/projects.db"
+    migrate(url)
+    return url
+
+
+def objects(out: str) -> list[dict[str, Any]]:
+    """Read lines of JSON."""
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_projects_are_listed_renamed_archived_and_limited(url: str) -> None:
+    assert "No projects yet" in flask_well("projects", "list", DATABASE_URL=url)
+    flask_well("keys", "mint", "shop", "--expires-in-days", "3", "--json", DATABASE_URL=url)
+    flask_well("keys", "mint", "shop", "--json", DATABASE_URL=url)
+    said = flask_well("projects", "limit", "shop", "--per-second", "100", DATABASE_URL=url)
+    assert "limit: 100/s, 100 at once." in said
+    (limited,) = objects(
+        flask_well(
+            "projects", "limit", "shop", "--per-second", "5", "--burst", "9", "--json", DATABASE_URL=url
+        )
+    )
+    assert (limited["per_second"], limited["burst"]) == (5, 9)
+    flask_well("projects", "rename", "shop", "store", DATABASE_URL=url)
+    assert "is archived" in flask_well("projects", "archive", "store", DATABASE_URL=url)
+    assert "archived" in flask_well("keys", "list", DATABASE_URL=url)
+    table = flask_well("projects", "list", DATABASE_URL=url)
+    assert "store" in table
+    assert "5/s, 9 at once" in table
+    (listed,) = objects(flask_well("projects", "list", "--json", DATABASE_URL=url))
+    assert (listed["project"], listed["state"], listed["live_keys"]) == ("store", "archived", 2)
+    assert "is archived: `flask projects unarchive`" in failure_of("keys", "mint", "store", DATABASE_URL=url)
+    flask_well("projects", "unarchive", "store", DATABASE_URL=url)
+    assert "limit: none." in flask_well("projects", "limit", "store", "--none", DATABASE_URL=url)
+
+
+def test_a_key_is_rotated_and_both_are_listed(url: str) -> None:
+    (minted,) = objects(flask_well("keys", "mint", "shop", "--json", DATABASE_URL=url))
+    said = flask_well("keys", "rotate", minted["key_id"], "--grace-hours", "0", DATABASE_URL=url)
+    assert "is the production key of shop" in said
+    states = {
+        row["key_id"]: row["state"] for row in objects(flask_well("keys", "list", "--json", DATABASE_URL=url))
+    }
+    assert states.pop(minted["key_id"]) == "expired"
+    assert list(states.values()) == ["live"]
+    assert "mint a new key instead" in failure_of("keys", "rotate", minted["key_id"], DATABASE_URL=url)
+    assert "No key has the id" in failure_of("keys", "rotate", "key_x", DATABASE_URL=url)
+
+
+def test_what_is_mistyped_is_said(url: str) -> None:
+    flask_well("keys", "mint", "one", DATABASE_URL=url)
+    flask_well("keys", "mint", "two", DATABASE_URL=url)
+    for words in (("archive", "three"), ("limit", "three", "--none"), ("rename", "three", "x")):
+        assert "No project has the name or id three" in failure_of("projects", *words, DATABASE_URL=url)
+    assert "Another project has the name two" in failure_of(
+        "projects", "rename", "one", "two", DATABASE_URL=url
+    )
+    for words in (
+        ("limit", "one"),
+        ("limit", "one", "--none", "--per-second", "1"),
+        ("limit", "one", "--burst", "1"),
+        ("limit", "one", "--per-second", "0"),
+        ("limit", "one", "--per-second", "1000001"),
+        ("rename", "one", " "),
+    ]
+    for each in mistyped:
+        assert_misuse("projects", *each, DATABASE_URL=url)
+    for days in ("0", "-1", "x", "36501"):
+        assert_misuse("keys", "mint", "one", "--expires-in-days", days, DATABASE_URL=url)
+
+
+def test_the_help_helps() -> None:
+    assert_readable_help(projects_group)
