@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 FIRST_KEY := var/first-key.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ledger bench bench-groups lint format check lock clean
+.PHONY: help setup run test ledger bench bench-groups lint format check docs lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ check: lint ## The same as lint: ruff, mypy --strict, and the import contracts
 format: setup ## Lay the code out anew
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup ## Write docs/openapi.json and docs/asyncapi.json anew
+	$(BIN)/python -m vigilry_ingest.descriptions docs
 
 lock: setup ## Choose the newest versions that setup.cfg allows, and write them to requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --extra dev \

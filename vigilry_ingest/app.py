@@ -2,9 +2,11 @@
 
 from flask import Flask
 
+from vigilry_ingest import pages
 from vigilry_ingest.application import Application
 from vigilry_ingest.cli import register_commands
 from vigilry_ingest.config import Config
+from vigilry_ingest.cors import allow_origins
 from vigilry_ingest.db.session import make_engine
 from vigilry_ingest.endpoints import health, ingest_blueprint, metrics
 from vigilry_ingest.errors import register_errors
@@ -31,6 +33,10 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(ingest_blueprint())
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
+    if config.docs == "on":
+        app.register_blueprint(pages.blueprint)
+    if config.cors_origins:
+        allow_origins(app, config.cors_origins.split(","))
     register_errors(app)
     register_commands(app)
     return app

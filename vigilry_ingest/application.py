@@ -70,7 +70,8 @@ class Application(Flask):
             (method, rule.rule): rule
             for rule in self.url_map.iter_rules()
             for method in rule.methods or ()
-            if not rule.arguments
+            # Flask asks the map itself what OPTIONS is to answer.
+            if not rule.arguments and method != "OPTIONS"
         }
 
     def request_context(self, environ: WSGIEnvironment) -> RequestContext:

@@ -20,6 +20,9 @@ def require_key() -> None:
     Raises AuthError, and KeyStoreUnavailable when the key store is down.
     """
     request = this_request()
+    if request.method == "OPTIONS" and request.services.config.cors_origins:
+        # A browser asks without the key whether it may send one.
+        return
     presented = request.environ.get(_VARIABLE, "")
     if not presented:
         raise AuthError("missing_api_key", "Send your project's API key in the X-Api-Key header.")

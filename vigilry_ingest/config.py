@@ -65,6 +65,14 @@ def _redis_url(text: str) -> str:
     return text
 
 
+def _origins(text: str) -> str:
+    origins = [each.strip() for each in text.split(",") if each.strip()]
+    for origin in origins:
+        if origin != "*" and re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin, re.ASCII) is None:
+            raise ValueError(f"must be *, or origins such as https://app.example.com, not {origin!r}")
+    return ",".join(origins)
+
+
 def _not_empty(text: str) -> str:
     if not text:
         raise ValueError("must not be empty")
@@ -126,6 +134,12 @@ class Config:
     )
     log_format: str = _setting(
         "auto", _one_of("auto", "json", "console"), "how lines are written; auto: for people on a terminal"
+    )
+    docs: str = _setting(
+        "on", _one_of("off", "on"), "whether /, /docs, /openapi.json and /asyncapi.json are served"
+    )
+    cors_origins: str = _setting(
+        "", _origins, "origins, separated by commas, whose pages may send events from a browser; * is any"
     )
     tracing: str = _setting(
         "off", _one_of("off", "on"), "whether spans are exported; where to is said by OpenTelemetry's OTEL_*"

@@ -1,7 +1,7 @@
 """Every refusal, in one shape (RFC 9457, problem details) and with one machine word each."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import Flask, Response, json
 from werkzeug.exceptions import HTTPException
@@ -14,52 +14,11 @@ from vigilry_ingest.decompression import CODINGS
 from vigilry_ingest.keys.lookup import KeyStoreUnavailable
 from vigilry_ingest.quota import quota_headers
 from vigilry_ingest.receipt import IdempotencyKeyError
+from vigilry_ingest.refusals import REFUSALS, page_of
 from vigilry_ingest.schemas.fields import InvalidEvent
 from vigilry_ingest.schemas.json_object import MalformedJson
 from vigilry_ingest.services import this_request
 from vigilry_ingest.stream.errors import RETRY_AFTER_S, PublishError, RateLimited
-
-
-class Refusal(NamedTuple):
-    """What a word means: its HTTP status, its title, and whether the same request may succeed later."""
-
-    status: int
-    title: str
-    retryable: bool = False
-
-
-REFUSALS = {
-    "missing_api_key": Refusal(401, "No API key"),
-    "invalid_api_key": Refusal(401, "Invalid API key"),
-    "malformed_json": Refusal(400, "Not a JSON object"),
-    "invalid_event": Refusal(400, "The event does not fit the schema"),
-    "invalid_idempotency_key": Refusal(400, "Unusable idempotency key"),
-    "invalid_encoding": Refusal(400, "Body cannot be decompressed"),
-    "incomplete_body": Refusal(400, "Incomplete body"),
-    "bad_request": Refusal(400, "Bad request"),
-    "not_found": Refusal(404, "Not found"),
-    "method_not_allowed": Refusal(405, "Method not allowed"),
-    "body_too_large": Refusal(413, "Body too large"),
-    "batch_too_large": Refusal(413, "Batch too large"),
-    "unsupported_media_type": Refusal(415, "Unsupported media type"),
-    "unsupported_encoding": Refusal(415, "Unsupported content encoding"),
-    "idempotency_key_reused": Refusal(422, "Idempotency key reused"),
-    "rate_limited": Refusal(429, "Too many events", retryable=True),
-    "internal_error": Refusal(500, "Internal error", retryable=True),
-    "broker_unavailable": Refusal(503, "Broker unavailable", retryable=True),
-    "broker_timeout": Refusal(503, "Broker did not answer in time", retryable=True),
-    "stream_full": Refusal(503, "Stream full", retryable=True),
-    "broker_out_of_memory": Refusal(503, "Broker out of memory", retryable=True),
-    "broker_read_only": Refusal(503, "Broker is read-only", retryable=True),
-    "broker_loading": Refusal(503, "Broker is loading", retryable=True),
-    "broker_primary_down": Refusal(503, "Broker has lost its primary", retryable=True),
-    "broker_cluster_down": Refusal(503, "Broker cluster is down", retryable=True),
-    "broker_cannot_persist": Refusal(503, "Broker cannot persist", retryable=True),
-    "broker_not_durable": Refusal(503, "Not durable yet", retryable=True),
-    "broker_refused": Refusal(503, "Broker refused", retryable=True),
-    "event_store_unavailable": Refusal(503, "Event store unavailable", retryable=True),
-    "key_store_unavailable": Refusal(503, "Key store unavailable", retryable=True),
-}
 
 _HTTP_WORDS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
@@ -80,7 +39,7 @@ def problem(
     request = this_request()
     request.refusal, request.cause = code, cause
     body = {
-        "type": f"/docs/errors/{code}",
+        "type": page_of(code),
         "title": refusal.title,
         "status": refusal.status,
         "detail": detail,

@@ -38,7 +38,7 @@ class _WholeResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn's is Any
         util.write(self.sock, head + data)
 
     def sendfile(self, respiter: Any) -> bool:  # noqa: ARG002  gunicorn's signature
-        """Leave files to the slow way: there are none to serve."""
+        """Leave files to the slow way: those of the documentation are few, and kept by browsers."""
         return False
 
     def close(self) -> None:

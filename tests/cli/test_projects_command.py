@@ -67,7 +67,7 @@ def test_what_is_mistyped_is_said(url: str) -> None:
     assert "Another project has the name two" in failure_of(
         "projects", "rename", "one", "two", DATABASE_URL=url
     )
-    for words in (
+    mistyped: list[tuple[str, ...]] = [
         ("limit", "one"),
         ("limit", "one", "--none", "--per-second", "1"),
         ("limit", "one", "--burst", "1"),

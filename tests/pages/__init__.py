@@ -1,0 +1,1 @@
+"""The pages, the descriptions, and what programs make of them."""

@@ -1,0 +1,167 @@
+"""``/asyncapi.json``: what a consumer of the streams finds there (AsyncAPI 3.0)."""
+
+from functools import cache
+from typing import Any
+
+import msgspec.structs
+
+from vigilry_ingest import __version__
+from vigilry_ingest.descriptions.examples import EVENT_ID, EXAMPLES, REQUEST_ID
+from vigilry_ingest.descriptions.schemas import KINDS, Json
+from vigilry_ingest.event import ENTRY_VERSION, Event
+from vigilry_ingest.schemas.fields import SEVERITIES
+
+_FIELDS: dict[str, Json] = {
+    "id": {"description": "The event's own id: the same whenever it is delivered.", "examples": [EVENT_ID]},
+    "project_id": {"description": "The project, as the sender's key says.", "examples": ["proj_01M83ZA"]},
+    "environment": {
+        "description": "The key's.", "enum": ["production", "staging", "development"],
+    },
+    "kind": {"description": "The endpoint that it came by.", "enum": list(KINDS)},
+    "type": {"description": "What happened, in the sender's words."},
+    "severity": {"description": "How bad it is.", "enum": list(SEVERITIES)},
+    "source": {"description": "Which part of the sender's system says so."},
+    "message": {"description": "For people."},
+    "correlation": {
+        "description": "A JSON object, byte for byte as it was sent.",
+        "contentMediaType": "application/json",
+    },
+    "payload": {
+        "description": "A JSON object, byte for byte as it was sent.",
+        "contentMediaType": "application/json",
+    },
+    "received_at": {"description": "RFC 3339, in UTC, with milliseconds.", "format": "date-time"},
+    "idempotency_key": {"description": "The sender's, where it sent one."},
+    "traceparent": {"description": "The W3C trace context that the processing belongs to."},
+    "request_id": {"description": "Of the request that brought it.", "examples": [REQUEST_ID]},
+}  # fmt: skip
+
+
+@cache
+def asyncapi() -> Json:
+    """Make the document."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Vigilry Ingest streams",
+            "version": __version__,
+            "license": {"name": "Apache-2.0"},
+            "description": "Each accepted event is an entry of the Redis Stream of its project's partition, "
+            "`crc32(project_id) % VIGILRY_STREAM_PARTITIONS`. Read it with a consumer group of your own; "
+            "delivery is at least once, in order within a project.",
+        },
+        "defaultContentType": "application/x-redis-stream-entry",
+        "servers": {
+            "broker": {
+                "host": "127.0.0.1:6379",
+                "protocol": "redis",
+                "description": "VIGILRY_REDIS_URL: Redis or Valkey, alone, with Sentinel, or as a Cluster.",
+            }
+        },
+        "channels": {
+            "events": _channel("events", "The events that were accepted.", "event"),
+            "dead": _channel("dead", "What a group could not process, and why.", "deadLetter"),
+        },
+        "operations": {
+            "processEvents": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/events"},
+                "summary": "XREADGROUP, process, XACK.",
+                "messages": [{"$ref": "#/channels/events/messages/event"}],
+            },
+            "inspectDeadLetters": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/dead"},
+                "summary": "XRANGE; `flask events dead` lists, retries and drops them.",
+                "messages": [{"$ref": "#/channels/dead/messages/deadLetter"}],
+            },
+        },
+        "components": {
+            "messages": {
+                "event": _message("An event", "#/components/schemas/Entry", _example()),
+                "deadLetter": _message(
+                    "A dead letter", "#/components/schemas/DeadLetter", _dead() | _example()
+                ),
+            },
+            "schemas": {
+                "Entry": _entry(),
+                "DeadLetter": {
+                    "allOf": [
+                        {"$ref": "#/components/schemas/Entry"},
+                        {
+                            "type": "object",
+                            "required": list(_dead()),
+                            "properties": {
+                                name: {"type": "string", "examples": [value]}
+                                for name, value in _dead().items()
+                            },
+                        },
+                    ]
+                },
+            },
+        },
+    }
+
+
+def _channel(name: str, description: str, message: str) -> Json:
+    return {
+        "address": f"vigilry:{{partition}}:{name}",
+        # The braces make a Redis Cluster keep all keys of a partition together.
+        "description": f"{description} The key of partition 0 is `vigilry:{{0}}:{name}`, with the braces.",
+        "messages": {message: {"$ref": f"#/components/messages/{message}"}},
+        "parameters": {
+            "partition": {
+                "description": "0 to VIGILRY_STREAM_PARTITIONS - 1, in braces.",
+                "default": "{0}",
+                "examples": ["{0}", "{7}"],
+            }
+        },
+    }
+
+
+def _message(title: str, schema: str, example: Json) -> Json:
+    return {
+        "title": title,
+        "summary": "Names and values of the entry, each a string.",
+        "payload": {"$ref": schema},
+        "examples": [{"name": "example", "payload": example}],
+    }
+
+
+def _entry() -> Json:
+    fields = msgspec.structs.fields(Event)
+    properties: Json = {
+        "v": {"type": "string", "const": ENTRY_VERSION, "description": "The version of this form."}
+    }
+    properties |= {field.name: {"type": "string"} | _FIELDS[field.name] for field in fields}
+    required = ["v", *(field.name for field in fields if field.required)]
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _example() -> dict[str, Any]:
+    event = EXAMPLES["event"]
+    texts = {name: value for name, value in event.items() if isinstance(value, str)}
+    objects = {
+        name: msgspec.json.encode(value).decode() for name, value in event.items() if isinstance(value, dict)
+    }
+    return {
+        "v": ENTRY_VERSION,
+        "id": EVENT_ID,
+        "project_id": "proj_01M83ZA4Y1VJ7G0M8WQ0D6ZK3N",
+        "environment": "production",
+        "kind": "event",
+        **texts,
+        **objects,
+        "received_at": "2026-11-23T10:30:37.632Z",
+        "request_id": REQUEST_ID,
+    }
+
+
+def _dead() -> dict[str, str]:
+    return {
+        "dead_group": "store",
+        "dead_entry": "1795429837634-0",
+        "dead_reason": "ValueError: no such order",
+        "dead_deliveries": "5",
+        "dead_at": "2026-11-23T10:31:37.632Z",
+    }

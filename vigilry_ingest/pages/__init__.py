@@ -1,0 +1,119 @@
+"""The pages: what a newcomer reads in a browser, and the documents that programs read; no key needed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, abort, render_template, request, send_from_directory
+
+from vigilry_ingest import __version__
+from vigilry_ingest.descriptions.asyncapi import asyncapi
+from vigilry_ingest.descriptions.examples import EXAMPLES
+from vigilry_ingest.descriptions.openapi import example_of, openapi
+from vigilry_ingest.refusals import REFUSALS, page_of
+
+_ASSETS = Path(__file__).parent / "assets"
+_MINUTES_S = 300
+_YEAR_S = 31_536_000
+# Nothing comes from another host, and no script stands in a page.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_WHERE = {
+    "docs": "/docs",
+    "errors": "/docs/errors",
+    "openapi": "/openapi.json",
+    "asyncapi": "/asyncapi.json",
+    "health": "/health/live",
+}
+
+blueprint = Blueprint("pages", __name__, template_folder="templates")
+
+
+@blueprint.after_request
+def protect(answer: Response) -> Response:
+    """Let a page do no more than it needs."""
+    answer.headers["Content-Security-Policy"] = _POLICY
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    return answer
+
+
+@blueprint.get("/")
+def show_home() -> Response:
+    """Say what this is and where the documentation is."""
+    about = {"name": "Vigilry Ingest", "version": __version__, **_WHERE}
+    return _page("home.html", about, example=_pretty(EXAMPLES["event"]))
+
+
+@blueprint.get("/docs")
+def show_reference() -> Response:
+    """Show the reference, from which requests can be sent."""
+    return _kept(Response(render_template("reference.html"), mimetype="text/html"), _MINUTES_S)
+
+
+@blueprint.get("/docs/errors")
+def show_errors() -> Response:
+    """List every refusal."""
+    return _page("errors.html", {code: _explained(code) for code in REFUSALS}, refusals=REFUSALS)
+
+
+@blueprint.get("/docs/errors/<code>")
+def show_error(code: str) -> Response:
+    """Explain one refusal."""
+    if code not in REFUSALS:
+        abort(404, "There is no refusal of this name; /docs/errors lists them all.")
+    told = _pretty(example_of(code))
+    return _page("error.html", _explained(code), code=code, refusal=REFUSALS[code], example=told)
+
+
+@blueprint.get("/openapi.json")
+def show_openapi() -> Response:
+    """Describe the service to senders' programs."""
+    return _document(openapi())
+
+
+@blueprint.get("/asyncapi.json")
+def show_asyncapi() -> Response:
+    """Describe the streams to consumers' programs."""
+    return _document(asyncapi())
+
+
+@blueprint.get("/docs/assets/<path:name>")
+def show_asset(name: str) -> Response:
+    """Give a file of the pages; those with a version in their name never change."""
+    answer = send_from_directory(_ASSETS, name, max_age=_YEAR_S if "swagger-ui-" in name else _MINUTES_S)
+    answer.cache_control.public = True
+    return answer
+
+
+def _page(template: str, members: Mapping[str, Any], **values: Any) -> Response:
+    """Answer HTML to a browser, and JSON to a program."""
+    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+        answer = Response(render_template(template, page_of=page_of, **values), mimetype="text/html")
+    else:
+        answer = _document(members)
+    answer.vary.add("Accept")
+    return _kept(answer, _MINUTES_S)
+
+
+def _pretty(value: Mapping[str, Any]) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def _explained(code: str) -> dict[str, Any]:
+    return {"code": code, "type": page_of(code)} | REFUSALS[code]._asdict() | {"example": example_of(code)}
+
+
+def _document(members: Mapping[str, Any]) -> Response:
+    return _kept(Response(msgspec.json.encode(members), mimetype="application/json"), _MINUTES_S)
+
+
+def _kept(answer: Response, seconds: int) -> Response:
+    answer.cache_control.public = True
+    answer.cache_control.max_age = seconds
+    answer.add_etag()
+    answer.make_conditional(request)
+    return answer
