@@ -30,7 +30,7 @@ REFUSALS = {
         400,
         "The event does not fit the schema",
         "One or more fields are missing, of the wrong type, or not known at this endpoint.",
-        "Mend every place that `errors` names, by JSON pointer, or for a batch each item of `results`.",
+        "Mend every place that errors names, by JSON pointer, or for a batch each item of results.",
     ),
     "invalid_idempotency_key": Refusal(
         400,

@@ -160,9 +160,9 @@ def _batch() -> Json:
         "without the object around them, a line of JSON for each.",
         "tags": ["Sending"],
         "parameters": ["RequestId", "Traceparent"],
-        "requestBody": {
-            "required": True,
-            "content": _content("application/json", listed, example),
+        "requestBody": {"required": True, "content": _content("application/json", listed, example)},
+        "responses": {
+            "202": _accepted("BatchAccepted", "At least one is stored; `results` says which."),
             **_refusals(*_SENDING, "batch_too_large"),
         },
     }
