@@ -26,7 +26,8 @@ _TITLES = {
     "webhook": ("/ingest/webhook", "sendWebhook", "Forward a webhook"),
     "stripe": ("/ingest/stripe", "sendStripeEvent", "Forward a Stripe event"),
 }
-_OF_ANY = ("missing_api_key", "invalid_api_key", "internal_error", "key_store_unavailable")
+_OF_ALL = ("method_not_allowed", "internal_error")
+_OF_ANY = ("missing_api_key", "invalid_api_key", *_OF_ALL, "key_store_unavailable")
 _OF_BODIES = (
     "malformed_json", "invalid_event", "invalid_idempotency_key", "invalid_encoding", "incomplete_body",
     "body_too_large", "unsupported_media_type", "unsupported_encoding", "idempotency_key_reused",
@@ -204,7 +205,7 @@ def _health(name: str, summary: str) -> Json:
         "description": "For load balancers and supervisors.",
         "tags": ["Health"],
         "security": [],
-        "responses": responses | _refusals("internal_error"),
+        "responses": responses | _refusals(*_OF_ALL),
     }
 
 
@@ -240,6 +241,7 @@ def _accepted(schema: str, description: str) -> Json:
 
 _WITH = {
     401: ("WwwAuthenticate",),
+    405: ("Allow",),
     415: ("AcceptEncoding",),
     429: ("RetryAfter", "RateLimitPolicy", "RateLimit"),
     503: ("RetryAfter",),

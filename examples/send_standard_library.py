@@ -1,0 +1,14 @@
+"""Send an event with nothing but Python's standard library."""
+
+import json
+import os
+import urllib.request
+
+event = {"type": "deployed", "severity": "INFO", "message": "Version 42 is out", "source": "standard library"}
+request = urllib.request.Request(
+    os.environ["VIGILRY_URL"] + "/ingest/events",
+    data=json.dumps(event).encode(),
+    headers={"X-Api-Key": os.environ["VIGILRY_API_KEY"], "Content-Type": "application/json"},
+)
+with urllib.request.urlopen(request, timeout=5) as answer:
+    print(json.load(answer)["jobId"])

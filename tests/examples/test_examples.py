@@ -1,0 +1,243 @@
+"""Every program of ``examples/`` does what it says."""
+
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.sender import EXAMPLES as CONTRACT
+from tests.sender import Sender
+from tests.servers.gunicorn import ROOT, Service
+from tests.servers.process import Process
+from tests.servers.valkey import Valkey
+from tests.servers.waiting import free_port, require
+
+EXAMPLES = ROOT / "examples"
+SECRET = "whsec_made_up"
+SENDERS = ["send.sh", "send_standard_library.py", "send_requests.py", "send_httpx.py", "send.mjs"]
+PROGRAMS = {".py": sys.executable, ".mjs": "node", ".sh": "sh"}
+
+
+def environment(service: Service, sender: Sender) -> dict[str, str]:
+    """Give what an example reads."""
+    return dict(os.environ) | {
+        "VIGILRY_URL": service.url,
+        "VIGILRY_API_KEY": sender.minted.api_key,
+        "GITHUB_WEBHOOK_SECRET": SECRET,
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "PYTHONPATH": str(EXAMPLES),
+    }
+
+
+def run(name: str, env: dict[str, str]) -> str:
+    """Run an example to its end, and return what it prints."""
+    program = shutil.which(PROGRAMS[Path(name).suffix])
+    if program is None or (name == "send.sh" and not shutil.which("curl")):
+        require(f"what runs {name} is not installed")
+    done = subprocess.run(
+        [program, str(EXAMPLES / name)], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_example_is_listed_and_every_listed_one_exists() -> None:
+    listed = (EXAMPLES / "README.md").read_text()
+    programs = {each.name for each in EXAMPLES.iterdir() if each.suffix in PROGRAMS}
+    assert {name for name in programs if f"`{name}`" in listed} == programs
+
+
+@pytest.mark.parametrize("name", SENDERS)
+def test_a_sender_sends_one_event_and_says_its_job(name: str, service: Service, sender: Sender) -> None:
+    said = run(name, environment(service, sender))
+    (entry,) = sender.published()
+    milliseconds, _, sequence = entry[b"_id"].decode().partition("-")
+    assert f"bull-{int(milliseconds) * 1_000_000 + int(sequence)}" in said
+    assert entry[b"message"] == b"Version 42 is out"
+
+
+def test_a_refusal_is_said_in_words(service: Service, sender: Sender) -> None:
+    env = environment(service, sender) | {"VIGILRY_API_KEY": "wrong"}
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "send_httpx.py")],
+        env=env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("invalid_api_key: ")
+
+
+def test_a_batch_is_sent_in_both_forms_and_its_keys_keep_it_from_being_stored_twice(
+    service: Service, sender: Sender
+) -> None:
+    said = run("batch.py", environment(service, sender)).splitlines()
+    assert len(said) == 8
+    assert all(" queued bull-" in line for line in said)
+    # The three with keys once, the one without twice.
+    assert len(sender.published()) == 5
+
+
+def test_retries_store_an_event_once_although_the_broker_was_away(sender: Sender, service: Service) -> None:
+    with Valkey() as own:
+        settings = {name: value for name, value in (service.env or {}).items() if name.startswith("VIGILRY_")}
+        with Service(settings | {"VIGILRY_REDIS_URL": own.url}) as waiting:
+            own.kill()
+            tries = Process(
+                [sys.executable, str(EXAMPLES / "retry.py")], env=environment(waiting, sender), cwd=EXAMPLES
+            )
+            with tries:
+                tries.wait_for(lambda: "try 2: 503" in tries.log_text(), "it tries again")
+                own.start()
+                tries.wait_for(lambda: "bull-" in tries.log_text(), "it is stored")
+            assert own.ask("XLEN", "vigilry:{0}:events") == 1
+
+
+def test_what_no_retry_can_mend_is_not_tried_again(service: Service, sender: Sender) -> None:
+    env = environment(service, sender) | {"VIGILRY_API_KEY": "wrong"}
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "retry.py")],
+        env=env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "401" in done.stderr
+    assert "try 1" not in done.stderr
+
+
+class App(Process):
+    """A web application of the examples, on a port of its own."""
+
+    def __init__(self, command: list[str], env: dict[str, str], cwd: Path = EXAMPLES) -> None:
+        self.port = free_port()
+        super().__init__(
+            [each.replace("PORT", str(self.port)) for each in command],
+            env=env | {"PORT": str(self.port)},
+            cwd=cwd,
+        )
+
+    @property
+    def url(self) -> str:
+        """Return its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_ready(self) -> None:
+        """Wait until it answers."""
+        self.wait_for(lambda: httpx.get(self.url), "it answers", ignoring=(httpx.TransportError,))
+
+
+def flask_app(name: str, env: dict[str, str]) -> App:
+    """Make a Flask application of the examples."""
+    return App([sys.executable, "-m", "flask", "--app", name, "run", "--port", "PORT"], env)
+
+
+def wait_for_one(sender: Sender) -> dict[bytes, bytes]:
+    """Wait for one published event."""
+    deadline = time.monotonic() + 10
+    while not (entries := sender.published()):
+        assert time.monotonic() < deadline, "nothing was reported"
+        time.sleep(0.05)
+    (entry,) = entries
+    return entry
+
+
+def test_a_flask_application_reports_its_errors_and_answers_all_the_same(
+    service: Service, sender: Sender
+) -> None:
+    with flask_app("flask_errors", environment(service, sender)) as app:
+        assert httpx.get(f"{app.url}/nowhere").status_code == 404
+        assert httpx.get(f"{app.url}/orders/7").status_code == 500
+        entry = wait_for_one(sender)
+    payload = json.loads(entry[b"payload"])
+    assert (entry[b"kind"], payload["path"], payload["status_code"]) == (b"server_error", "/orders/7", 500)
+    assert payload["exception"]["type"] == "KeyError"
+
+
+def test_an_application_answers_although_nobody_takes_its_report(service: Service, sender: Sender) -> None:
+    env = environment(service, sender) | {"VIGILRY_URL": f"http://127.0.0.1:{free_port()}"}
+    with flask_app("flask_errors", env) as app:
+        assert [httpx.get(f"{app.url}/orders/7").status_code for _ in range(3)] == [500] * 3
+
+
+@pytest.fixture(scope="module")
+def with_express(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install Express beside a copy of the example."""
+    npm = shutil.which("npm")
+    if npm is None:
+        require("npm is not installed")
+    folder = tmp_path_factory.mktemp("express")
+    for name in ("package.json", "package-lock.json", "express_errors.mjs"):
+        shutil.copy(EXAMPLES / name, folder)
+    done = subprocess.run(
+        [npm, "ci", "--no-audit", "--no-fund", "--silent"],
+        cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        require(f"npm cannot install express: {done.stderr[-500:]}")
+    return folder
+
+
+def test_an_express_application_reports_its_errors(
+    with_express: Path, service: Service, sender: Sender
+) -> None:
+    with App(["node", "express_errors.mjs"], environment(service, sender), with_express) as app:
+        assert httpx.get(f"{app.url}/orders/7").status_code == 500
+        entry = wait_for_one(sender)
+    payload = json.loads(entry[b"payload"])
+    assert (payload["path"], payload["exception"]["type"]) == ("/orders/7", "TypeError")
+
+
+def signed(payload: bytes, secret: str = SECRET) -> str:
+    """Sign as GitHub and Stripe do."""
+    return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
+
+
+def test_githubs_webhooks_are_passed_on_once_and_nobody_elses(service: Service, sender: Sender) -> None:
+    payload = b'{"ref": "refs/heads/main", "size": 1.10, "big": 123456789012345678901}'
+    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d-1", "Content-Type": "application/json"}
+    with flask_app("github_forwarder", environment(service, sender)) as app:
+
+        def deliver(signature: str) -> int:
+            more = headers | {"X-Hub-Signature-256": signature}
+            return httpx.post(f"{app.url}/github", content=payload, headers=more).status_code
+
+        wrong = ["", "sha256=", f"sha256={signed(payload, 'another')}", f"sha1={signed(payload)}"]
+        assert {deliver(each) for each in wrong} == {401}
+        assert [deliver(f"sha256={signed(payload)}") for _ in range(2)] == [204, 204]
+    (entry,) = sender.published()
+    assert (entry[b"type"], entry[b"payload"]) == (b"push", payload)
+
+
+def test_stripes_webhooks_are_passed_on_once_and_nobody_elses(service: Service, sender: Sender) -> None:
+    payload = json.dumps(CONTRACT["stripe"] | {"id": "evt_forwarded"}).encode()
+    with flask_app("stripe_forwarder", environment(service, sender)) as app:
+
+        def deliver(moment: int, secret: str = SECRET, **more: Any) -> int:
+            signature = f"t={moment},v1={signed(b'%d.' % moment + payload, secret)},v0=x"
+            headers = {"Stripe-Signature": signature, "Content-Type": "application/json"} | more
+            return httpx.post(f"{app.url}/stripe", content=payload, headers=headers).status_code
+
+        now = int(time.time())
+        assert deliver(now, "another") == 401
+        assert deliver(now - 400) == 401
+        assert httpx.post(f"{app.url}/stripe", content=payload).status_code == 401
+        assert [deliver(now) for _ in range(2)] == [200, 200]
+    (entry,) = sender.published()
+    assert (entry[b"severity"], entry[b"payload"]) == (b"ERROR", payload)
+
+
+def test_a_forwarder_lets_the_sender_try_again_when_the_service_refuses(
+    service: Service, sender: Sender
+) -> None:
+    env = environment(service, sender) | {"VIGILRY_API_KEY": "wrong"}
+    payload = b'{"type": "charge.failed", "data": {}}'
+    now = int(time.time())
+    headers = {"Stripe-Signature": f"t={now},v1={signed(b'%d.' % now + payload)}"}
+    with flask_app("stripe_forwarder", env) as app:
+        assert httpx.post(f"{app.url}/stripe", content=payload, headers=headers).status_code == 502
