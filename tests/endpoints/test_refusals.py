@@ -638,7 +638,6 @@ def test_a_head_request_is_refused_without_a_body(sender: Sender) -> None:
 
 
 UNKNOWN_PATHS = [
-    "/",
     "/ingest",
     "/ingest/",
     "/ingest/nope",
