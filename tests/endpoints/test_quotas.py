@@ -105,12 +105,15 @@ def test_a_hundred_a_second_and_fifty_at_once_are_1050_in_ten_seconds_over_four_
 ) -> None:
     limited, beside = new_sender(), new_sender()
     limit(engine, limited.minted.project_id, Quota(100, 50))
+    began = time.monotonic()
     with (
         Load(four_workers.url, beside.minted.api_key, connections=2, pause_s=0.01) as other,
         Load(four_workers.url, limited.minted.api_key, connections=8, pause_s=0.002) as load,
     ):
         time.sleep(10)
+    # A busy machine lets the senders end a little later.
+    whole = 50 + 100 * (time.monotonic() - began)
     assert load.outcomes().keys() == {202, 429}
-    assert 1050 * 0.98 <= load.outcomes()[202] <= 1050 * 1.02
+    assert 1050 * 0.98 <= load.outcomes()[202] <= whole * 1.02
     assert other.outcomes().keys() == {202}
     assert len(limited.published()) == load.outcomes()[202]
