@@ -1,22 +1,24 @@
 """Flask, without what a JSON service does not have: sessions, hosts, and views that are coroutines."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask, Request, Response
 from flask.ctx import RequestContext
 from flask.sessions import NullSession, SessionInterface
 from flask.signals import appcontext_tearing_down, request_tearing_down
-from flask.typing import BeforeRequestCallable, ResponseReturnValue
+from flask.typing import AfterRequestCallable, BeforeRequestCallable, ResponseReturnValue
 from werkzeug.datastructures import Headers
 from werkzeug.http import http_date
 from werkzeug.routing import MapAdapter, Rule
 
 from vigilry_ingest.services import REQUEST_ID_HEADER, IngestRequest, services_of, this_request
 from vigilry_ingest.telemetry import begin_span, tell_of
+
+Hook = TypeVar("Hook")
 
 _WARN_S = 14 * 86_400
 
@@ -91,7 +93,8 @@ class Application(Flask):
 
     def full_dispatch_request(self) -> Response:
         """Answer a request, without the signals that nobody here listens to."""
-        begin_span(this_request())
+        request = this_request()
+        begin_span(request)
         try:
             answer = self.preprocess_request()
             if answer is None:
@@ -99,32 +102,43 @@ class Application(Flask):
         except Exception as error:
             answer = self.handle_user_exception(error)
         done = self.process_response(answer) if isinstance(answer, Answer) else self.finalize_request(answer)
-        tell_of(this_request(), done)
+        tell_of(request, done)
         return done
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Run the hooks before a view, from a table by endpoint instead of a search by blueprint."""
         rule = this_request().url_rule
-        for hook in self._hooks[rule.endpoint] if rule else ():
+        for hook in self._hooks_before[rule.endpoint] if rule else ():
             answer = cast(ResponseReturnValue | None, hook())
             if answer is not None:
                 return answer
         return None
 
     @cached_property
-    def _hooks(self) -> dict[str | None, list[BeforeRequestCallable]]:
-        hooks: dict[str | None, list[BeforeRequestCallable]] = {}
+    def _hooks_before(self) -> dict[str | None, list[BeforeRequestCallable]]:
+        return self._by_endpoint(self.before_request_funcs)
+
+    @cached_property
+    def _hooks_after(self) -> dict[str | None, list[AfterRequestCallable[Any]]]:
+        return self._by_endpoint(self.after_request_funcs)
+
+    def _by_endpoint(self, hooks: Mapping[str | None, list[Hook]]) -> dict[str | None, list[Hook]]:
+        """Give each endpoint the hooks of the application and of its blueprints; None is no endpoint."""
+        table: dict[str | None, list[Hook]] = {None: list(hooks.get(None, ()))}
         for endpoint in self.view_functions:
             *blueprints, _view = endpoint.split(".")
             scopes = (None, *(".".join(blueprints[:depth]) for depth in range(1, len(blueprints) + 1)))
-            hooks[endpoint] = [hook for scope in scopes for hook in self.before_request_funcs.get(scope, ())]
-        return hooks
+            table[endpoint] = [hook for scope in scopes for hook in hooks.get(scope, ())]
+        return table
 
     def process_response(self, response: Response) -> Response:
-        """Name the request in every answer; of Flask's own steps the hooks are left, where there are any."""
-        if self.after_request_funcs:
-            response = super().process_response(response)
+        """Name the request in every answer; of Flask's own steps the hooks are left, where there are any.
+
+        Where its endpoint has some: the pages' hook, asked for at every request, took 8 µs of each.
+        """
         request = this_request()
+        if self._hooks_after[request.url_rule.endpoint if request.url_rule else None]:
+            response = super().process_response(response)
         response.headers.add(REQUEST_ID_HEADER, request.request_id)
         if request.caller is not None and (expires_at := request.caller.expires_at) is not None:
             _warn_of_expiry(response, expires_at)
