@@ -28,6 +28,7 @@ from tests.servers.gunicorn import ROOT, Service
 from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey
 from tests.workers import Worker
+from vigilry_ingest.descriptions.examples import EXAMPLES
 
 _STREAM = "vigilry:{0}:events"
 _GROUP = "store"
@@ -36,14 +37,7 @@ _LEAST_RATIO = 3.0
 _CONNECTIONS = 64
 # The tests' PostgreSQL does without, and this one must not.
 _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
-_EVENT = {
-    "type": "checkout_failed",
-    "severity": "ERROR",
-    "message": "Payment gateway returned 402",
-    "source": "checkout-service",
-    "correlation": {"user_id": "usr_99", "order_id": "ord_4421"},
-    "payload": {"gateway": "stripe", "code": "card_declined"},
-}
+_EVENT = EXAMPLES["event"]
 _WRK_SCRIPT = """wrk.method = "POST"
 wrk.path = "/ingest/events"
 wrk.headers["Content-Type"] = "application/json"

@@ -8,15 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vigilry_ingest.descriptions.examples import EXAMPLES
+
 # The contract's first example.
-EVENT: dict[str, Any] = {
-    "type": "checkout_failed",
-    "severity": "ERROR",
-    "message": "Payment gateway returned 402",
-    "source": "checkout-service",
-    "correlation": {"user_id": "usr_99", "order_id": "ord_4421"},
-    "payload": {"gateway": "stripe", "code": "card_declined"},
-}
+EVENT: dict[str, Any] = EXAMPLES["event"]
 
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 

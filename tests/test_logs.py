@@ -73,9 +73,7 @@ def test_what_is_accepted_is_logged_at_debug_only(valkey: Valkey, new_sender: Ne
     quiet = new_sender()
     accepted = quiet.post("events", EXAMPLES["events"])
     assert line_of(quiet.service, accepted.headers["x-request-id"]) is None
-    settings = dict(quiet.service.env or {}) | {"VIGILRY_LOG_LEVEL": "debug"}
-    own = {name: value for name, value in settings.items() if name.startswith("VIGILRY_")}
-    with Service(own) as chatty:
+    with Service(quiet.service.settings | {"VIGILRY_LOG_LEVEL": "debug"}) as chatty:
         loud = Sender(chatty, valkey, quiet.minted)
         accepted = loud.post("events", EXAMPLES["events"])
         line = line_of(chatty, accepted.headers["x-request-id"])
@@ -86,10 +84,7 @@ def test_what_is_accepted_is_logged_at_debug_only(valkey: Valkey, new_sender: Ne
 
 def test_a_broker_that_is_down_is_a_warning_with_its_reason(sender: Sender) -> None:
     with Valkey() as own:
-        env = dict(sender.service.env or {})
-        settings = {
-            "VIGILRY_REDIS_URL": own.url, "VIGILRY_DATABASE_URL": env["VIGILRY_DATABASE_URL"],
-        }  # fmt: skip
+        settings = sender.service.settings | {"VIGILRY_REDIS_URL": own.url}
         with Service(settings) as service:
             own.kill()
             mine = Sender(service, own, sender.minted)
@@ -102,15 +97,14 @@ def test_a_broker_that_is_down_is_a_warning_with_its_reason(sender: Sender) -> N
 
 
 def test_every_line_is_json_from_start_to_stop_and_a_worker_tells_of_its_life(service: Service) -> None:
-    env = {name: value for name, value in (service.env or {}).items() if name.startswith("VIGILRY_")}
-    with Service(env) as own:
+    with Service(service.settings) as own:
         own.reload()
         own.wait_for(lambda: "Hang up" in own.log_text(), "it reloads")
         own.stop()
         said = [line["message"] for line in lines(own.log_text())]
     assert any(message.startswith("Starting gunicorn") for message in said)
     assert any(message.startswith("Shutting down") for message in said)
-    with Worker(env, "--group", "logged") as worker:
+    with Worker(service.settings, "--group", "logged") as worker:
         worker.terminate()
         said = [(line["message"], line.get("group")) for line in lines(worker.log_text())]
     assert said[0] == ("worker begins", "logged")

@@ -7,17 +7,16 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import pytest
 
 from tests.consuming import Running, do_nothing
 from tests.servers.gunicorn import ROOT
+from tests.servers.listener import Listener
 from tests.servers.process import Process
 from tests.servers.valkey import NOT_READY, Valkey
 from tests.servers.waiting import require, wait_until
@@ -203,44 +202,25 @@ def test_what_a_consumer_of_another_language_has_acknowledged_is_trimmed(
 # The second handler
 
 
-class Chat:
+class Chat(Listener):
     """A chat's webhook: keeps what is posted, and answers with the codes that it is given first."""
 
     def __init__(self, *codes: int) -> None:
+        super().__init__()
         self.posts: list[dict[str, Any]] = []
         self._codes = list(codes)
-        chat = self
 
-        class Door(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                """Take a post."""
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                code = chat._codes.pop(0) if chat._codes else 200
-                if code == 200:
-                    chat.posts.append(json.loads(body))
-                self.send_response(code)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5.0)
+    def take(self, body: bytes) -> int:
+        """Take a post."""
+        code = self._codes.pop(0) if self._codes else 200
+        if code == 200:
+            self.posts.append(json.loads(body))
+        return code
 
     @property
     def url(self) -> str:
         """Return the webhook's address."""
-        return f"http://127.0.0.1:{self._server.server_port}/hook"
+        return f"{self.address}/hook"
 
     @property
     def lines(self) -> list[str]:

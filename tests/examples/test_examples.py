@@ -38,14 +38,19 @@ def environment(service: Service, sender: Sender) -> dict[str, str]:
     }
 
 
-def run(name: str, env: dict[str, str]) -> str:
-    """Run an example to its end, and return what it prints."""
+def run(name: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run an example to its end."""
     program = shutil.which(PROGRAMS[Path(name).suffix])
     if program is None or (name == "send.sh" and not shutil.which("curl")):
         require(f"what runs {name} is not installed")
-    done = subprocess.run(
+    return subprocess.run(
         [program, str(EXAMPLES / name)], env=env, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def run_well(name: str, env: dict[str, str]) -> str:
+    """Run an example to its end, check that it ends well, and return what it prints."""
+    done = run(name, env)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -58,7 +63,7 @@ def test_every_example_is_listed_and_every_listed_one_exists() -> None:
 
 @pytest.mark.parametrize("name", SENDERS)
 def test_a_sender_sends_one_event_and_says_its_job(name: str, service: Service, sender: Sender) -> None:
-    said = run(name, environment(service, sender))
+    said = run_well(name, environment(service, sender))
     (entry,) = sender.published()
     milliseconds, _, sequence = entry[b"_id"].decode().partition("-")
     assert f"bull-{int(milliseconds) * 1_000_000 + int(sequence)}" in said
@@ -67,10 +72,7 @@ def test_a_sender_sends_one_event_and_says_its_job(name: str, service: Service, 
 
 def test_a_refusal_is_said_in_words(service: Service, sender: Sender) -> None:
     env = environment(service, sender) | {"VIGILRY_API_KEY": "wrong"}
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / "send_httpx.py")],
-        env=env, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = run("send_httpx.py", env)
     assert done.returncode == 1
     assert done.stderr.startswith("invalid_api_key: ")
 
@@ -78,7 +80,7 @@ def test_a_refusal_is_said_in_words(service: Service, sender: Sender) -> None:
 def test_a_batch_is_sent_in_both_forms_and_its_keys_keep_it_from_being_stored_twice(
     service: Service, sender: Sender
 ) -> None:
-    said = run("batch.py", environment(service, sender)).splitlines()
+    said = run_well("batch.py", environment(service, sender)).splitlines()
     assert len(said) == 8
     assert all(" queued bull-" in line for line in said)
     # The three with keys once, the one without twice.
@@ -86,26 +88,21 @@ def test_a_batch_is_sent_in_both_forms_and_its_keys_keep_it_from_being_stored_tw
 
 
 def test_retries_store_an_event_once_although_the_broker_was_away(sender: Sender, service: Service) -> None:
-    with Valkey() as own:
-        settings = {name: value for name, value in (service.env or {}).items() if name.startswith("VIGILRY_")}
-        with Service(settings | {"VIGILRY_REDIS_URL": own.url}) as waiting:
-            own.kill()
-            tries = Process(
-                [sys.executable, str(EXAMPLES / "retry.py")], env=environment(waiting, sender), cwd=EXAMPLES
-            )
-            with tries:
-                tries.wait_for(lambda: "try 2: 503" in tries.log_text(), "it tries again")
-                own.start()
-                tries.wait_for(lambda: "bull-" in tries.log_text(), "it is stored")
-            assert own.ask("XLEN", "vigilry:{0}:events") == 1
+    with Valkey() as own, Service(service.settings | {"VIGILRY_REDIS_URL": own.url}) as waiting:
+        own.kill()
+        tries = Process(
+            [sys.executable, str(EXAMPLES / "retry.py")], env=environment(waiting, sender), cwd=EXAMPLES
+        )
+        with tries:
+            tries.wait_for(lambda: "try 2: 503" in tries.log_text(), "it tries again")
+            own.start()
+            tries.wait_for(lambda: "bull-" in tries.log_text(), "it is stored")
+        assert own.ask("XLEN", "vigilry:{0}:events") == 1
 
 
 def test_what_no_retry_can_mend_is_not_tried_again(service: Service, sender: Sender) -> None:
     env = environment(service, sender) | {"VIGILRY_API_KEY": "wrong"}
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / "retry.py")],
-        env=env, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = run("retry.py", env)
     assert done.returncode == 1
     assert "401" in done.stderr
     assert "try 1" not in done.stderr

@@ -118,13 +118,12 @@ def test_a_request_is_sent_from_the_page_with_ones_own_key(
 def test_a_page_of_an_allowed_origin_sends_and_another_cannot(
     browser: Browser, service: Service, sender: Sender
 ) -> None:
-    settings = {name: value for name, value in (service.env or {}).items() if name.startswith("VIGILRY_")}
     send = """([url, key]) => fetch(url + "/ingest/events", {
       method: "POST",
       headers: {"X-Api-Key": key, "Content-Type": "application/json"},
       body: JSON.stringify({type: "from_a_page", severity: "INFO", message: "hello"}),
     }).then(answer => answer.status, () => "refused by the browser")"""
-    with Service(settings | {"VIGILRY_CORS_ORIGINS": service.url}) as allowing:
+    with Service(service.settings | {"VIGILRY_CORS_ORIGINS": service.url}) as allowing:
         page = browser.new_page()
         # A page without a policy of its own.
         page.goto(service.url + "/health/live")

@@ -76,13 +76,8 @@ def test_versioned_files_are_kept_for_a_year(service: Service) -> None:
     assert "max-age=31536000" in answer.headers["cache-control"]
 
 
-@pytest.fixture(scope="module")
-def settings(service: Service) -> dict[str, str | int]:
-    return {name: value for name, value in (service.env or {}).items() if name.startswith("VIGILRY_")}
-
-
-def test_the_pages_can_be_switched_off(settings: dict[str, str | int]) -> None:
-    with Service(settings | {"VIGILRY_DOCS": "off"}) as service, service.client() as client:
+def test_the_pages_can_be_switched_off(service: Service) -> None:
+    with Service(service.settings | {"VIGILRY_DOCS": "off"}) as silent, silent.client() as client:
         for path in (
             "/",
             "/docs",
@@ -103,11 +98,11 @@ def test_no_page_of_another_origin_may_send_unless_it_is_allowed(sender: Sender)
 
 
 def test_allowed_origins_send_from_a_browser_and_others_do_not(
-    settings: dict[str, str | int], valkey: Valkey, new_sender: NewSender
+    service: Service, valkey: Valkey, new_sender: NewSender
 ) -> None:
-    allowed = settings | {"VIGILRY_CORS_ORIGINS": f"{ORIGIN}, http://localhost:3000"}
-    with Service(allowed) as service:
-        sender = Sender(service, valkey, new_sender().minted)
+    allowed = service.settings | {"VIGILRY_CORS_ORIGINS": f"{ORIGIN}, http://localhost:3000"}
+    with Service(allowed) as open_to_some:
+        sender = Sender(open_to_some, valkey, new_sender().minted)
         asked = {
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "x-api-key, content-type, idempotency-key",
@@ -133,7 +128,8 @@ def test_allowed_origins_send_from_a_browser_and_others_do_not(
         sender.close()
 
 
-def test_any_origin_may_be_allowed(settings: dict[str, str | int]) -> None:
-    with Service(settings | {"VIGILRY_CORS_ORIGINS": "*"}) as service, service.client() as client:
+def test_any_origin_may_be_allowed(service: Service) -> None:
+    allowed = service.settings | {"VIGILRY_CORS_ORIGINS": "*"}
+    with Service(allowed) as open_to_all, open_to_all.client() as client:
         answer = client.post("/ingest/events", json={}, headers={"Origin": ORIGIN})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, "*")

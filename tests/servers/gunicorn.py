@@ -43,7 +43,9 @@ class Service(Process):
         if bind == "unix":
             self.bind = f"unix:{self.folder}/http.sock"
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-        self.env |= {name: str(value) for name, value in (settings or {}).items()}
+        # What it was given, for another service that is to share its broker and its database.
+        self.settings: dict[str, str | int] = dict(settings or {})
+        self.env |= {name: str(value) for name, value in self.settings.items()}
         self.env |= {
             "VIGILRY_BIND": self.bind,
             "VIGILRY_WORKERS": str(workers),

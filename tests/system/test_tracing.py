@@ -20,11 +20,6 @@ SENT = f"00-{TRACE}-{SPAN}-01"
 SERVER, CONSUMER = 2, 5
 
 
-def own_settings(service: Service) -> dict[str, str | int]:
-    """Give the settings of a running service."""
-    return {name: value for name, value in (service.env or {}).items() if name.startswith("VIGILRY_")}
-
-
 def of_trace(collector: Collector, trace: str) -> list[Any]:
     """Give the spans of one trace that have come so far."""
     return [span for span in collector.spans if span.trace_id.hex() == trace]
@@ -42,7 +37,7 @@ def test_one_trace_leads_from_the_sender_through_the_service_to_the_worker(
     trace = os.urandom(16).hex()
     sent = f"00-{trace}-{SPAN}-01"
     with Collector() as collector:
-        settings = own_settings(service) | collector.settings
+        settings = service.settings | collector.settings
         with Service(settings, workers=2) as traced, Worker(settings, "--group", "traced") as worker:
             mine = Sender(traced, valkey, sender.minted)
             accepted = mine.post("events", EXAMPLES["events"], headers={"traceparent": sent})

@@ -12,7 +12,7 @@ from vigilry_ingest.cli.people import (
     failures_in_one_line,
     json_option,
     print_json,
-    print_table,
+    print_list,
     progress,
 )
 from vigilry_ingest.services import services
@@ -33,14 +33,14 @@ def list_command(group: str | None, as_json: bool) -> None:
     """List them with their reasons."""
     with broker_client() as client:
         letters = list(_of_group(_letters(client), group))
-    if as_json:
-        for letter in letters:
-            print_json(_summary(letter))
-    elif letters:
-        columns = ("DEAD ID", "JOB", "GROUP", "DIED", "TRIES", "REASON")
-        print_table("", columns, [_cells(letter) for letter in letters])
-    else:
-        click.echo("There are no dead letters.")
+    print_list(
+        letters,
+        as_json=as_json,
+        to_object=_summary,
+        columns=("DEAD ID", "JOB", "GROUP", "DIED", "TRIES", "REASON"),
+        to_cells=_cells,
+        if_none="There are no dead letters.",
+    )
 
 
 @dead_group.command("show")

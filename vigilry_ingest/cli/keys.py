@@ -14,7 +14,7 @@ from vigilry_ingest.cli.people import (
     json_option,
     minute,
     print_json,
-    print_table,
+    print_list,
 )
 from vigilry_ingest.db.models import ApiKey
 from vigilry_ingest.keys.format import ENVIRONMENTS
@@ -29,6 +29,8 @@ from vigilry_ingest.keys.registry import (
     rotate,
 )
 from vigilry_ingest.services import services
+
+_COLUMNS = ["PROJECT", "KEY ID", "KEY", "ENVIRONMENT", "STATE", "CREATED", "EXPIRES", "LAST USED", "NAME"]
 
 keys_group = AppGroup("keys", help="API keys: mint, list, rotate, revoke.")
 
@@ -94,25 +96,14 @@ curl -i {where}/ingest/events -H 'X-Api-Key: {minted.api_key}' -H 'Content-Type:
 @failures_in_one_line
 def list_command(as_json: bool) -> None:
     """List every key by its hint."""
-    rows = list_keys(services().engine)
-    if as_json:
-        for row in rows:
-            print_json(_as_object(row))
-    elif rows:
-        columns = (
-            "PROJECT",
-            "KEY ID",
-            "KEY",
-            "ENVIRONMENT",
-            "STATE",
-            "CREATED",
-            "EXPIRES",
-            "LAST USED",
-            "NAME",
-        )
-        print_table("", columns, [_as_row(row) for row in rows])
-    else:
-        click.echo("No keys yet: make one with `flask keys mint PROJECT`.")
+    print_list(
+        list_keys(services().engine),
+        as_json=as_json,
+        to_object=_as_object,
+        columns=_COLUMNS,
+        to_cells=_as_row,
+        if_none="No keys yet: make one with `flask keys mint PROJECT`.",
+    )
 
 
 @keys_group.command("rotate")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
@@ -20,6 +20,7 @@ from vigilry_ingest.stream.errors import PublishError
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+Row = TypeVar("Row")
 
 _BROKER_TIMEOUT_S = 10.0
 _NO_TERMINAL_WIDTH = 10_000
@@ -84,6 +85,25 @@ def coloured(state: str) -> Text:
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one object as one line of JSON."""
     click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def print_list(
+    rows: Sequence[Row],
+    *,
+    as_json: bool,
+    to_object: Callable[[Row], Mapping[str, Any]],
+    columns: Iterable[str],
+    to_cells: Callable[[Row], Iterable[str | Text]],
+    if_none: str,
+) -> None:
+    """Print rows as JSON, a line each, or as a table; a sentence where there are none."""
+    if as_json:
+        for row in rows:
+            print_json(to_object(row))
+    elif rows:
+        print_table("", columns, map(to_cells, rows))
+    else:
+        click.echo(if_none)
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str | Text]]) -> None:

@@ -15,7 +15,7 @@ from vigilry_ingest.cli.people import (
     json_option,
     minute,
     print_json,
-    print_table,
+    print_list,
 )
 from vigilry_ingest.db.models import Project
 from vigilry_ingest.event import Quota
@@ -63,16 +63,14 @@ def _changes(command: Callable[Arguments, Project]) -> Callable[..., None]:
 @failures_in_one_line
 def list_command(as_json: bool) -> None:
     """List every project."""
-    rows = list_projects(services().engine)
-    if as_json:
-        for row in rows:
-            used = row.last_used_at.isoformat() if row.last_used_at else None
-            print_json(_as_object(row.project) | {"live_keys": row.live_keys, "last_used_at": used})
-    elif rows:
-        columns = ("PROJECT", "ID", "STATE", "LIVE KEYS", "LIMIT", "CREATED", "LAST USED")
-        print_table("", columns, map(_as_row, rows))
-    else:
-        click.echo("No projects yet: `flask keys mint PROJECT` makes the first.")
+    print_list(
+        list_projects(services().engine),
+        as_json=as_json,
+        to_object=_as_listed_object,
+        columns=("PROJECT", "ID", "STATE", "LIVE KEYS", "LIMIT", "CREATED", "LAST USED"),
+        to_cells=_as_row,
+        if_none="No projects yet: `flask keys mint PROJECT` makes the first.",
+    )
 
 
 @projects_group.command("rename")
@@ -165,3 +163,8 @@ def _as_object(project: Project) -> dict[str, Any]:
         "created_at": project.created_at.isoformat(),
         "archived_at": project.archived_at.isoformat() if project.archived_at else None,
     }
+
+
+def _as_listed_object(row: Listed) -> dict[str, Any]:
+    used = row.last_used_at.isoformat() if row.last_used_at else None
+    return _as_object(row.project) | {"live_keys": row.live_keys, "last_used_at": used}

@@ -51,3 +51,11 @@ class Errand(Generic[Result]):
         finally:
             _places.release()
             self._done.set()
+
+
+def ask(question: Callable[[], Result], seconds: float) -> Result:
+    """Ask the database, and wait for the answer so long, and before it for a place as long.
+
+    Raises DatabaseError when there is none, and what the question raises.
+    """
+    return Errand(question, place_s=seconds).result(seconds)

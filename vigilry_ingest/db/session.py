@@ -23,8 +23,6 @@ from vigilry_ingest.config import ConfigError
 
 _LOCK_WAIT_S = 5
 _POOL_WAIT_S = 5
-
-
 # A statement that takes longer is cut by the server: nobody waits for its answer any more.
 _STATEMENT_MS = 10_000
 

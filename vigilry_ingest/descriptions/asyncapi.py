@@ -9,13 +9,14 @@ from vigilry_ingest import __version__
 from vigilry_ingest.descriptions.examples import EVENT_ID, EXAMPLES, REQUEST_ID
 from vigilry_ingest.descriptions.schemas import KINDS, Json
 from vigilry_ingest.event import ENTRY_VERSION, Event
+from vigilry_ingest.keys.format import ENVIRONMENTS
 from vigilry_ingest.schemas.fields import SEVERITIES
 
 _FIELDS: dict[str, Json] = {
     "id": {"description": "The event's own id: the same whenever it is delivered.", "examples": [EVENT_ID]},
     "project_id": {"description": "The project, as the sender's key says.", "examples": ["proj_01M83ZA"]},
     "environment": {
-        "description": "The key's.", "enum": ["production", "staging", "development"],
+        "description": "The key's.", "enum": list(ENVIRONMENTS),
     },
     "kind": {"description": "The endpoint that it came by.", "enum": list(KINDS)},
     "type": {"description": "What happened, in the sender's words."},

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify
 
-from vigilry_ingest.db.patience import Errand
+from vigilry_ingest.db.patience import ask
 from vigilry_ingest.services import this_request
 from vigilry_ingest.store.finder import find_job, to_event
 from vigilry_ingest.stream.names import DEFAULT_GROUP, job_number_of
@@ -28,7 +28,7 @@ def _stored(number: int) -> dict[str, Any] | None:
     request = this_request()
     engine, project_id = request.services.engine, request.caller.project_id
     patience_s = request.services.config.publish_timeout_ms / 1000
-    row = Errand(lambda: find_job(engine, project_id, number), place_s=patience_s).result(patience_s)
+    row = ask(lambda: find_job(engine, project_id, number), patience_s)
     if row is None:
         return None
     return {

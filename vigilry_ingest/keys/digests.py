@@ -6,7 +6,7 @@ import time
 from sqlalchemy import Engine, select
 
 from vigilry_ingest.db.models import ApiKey
-from vigilry_ingest.db.patience import Errand
+from vigilry_ingest.db.patience import ask
 from vigilry_ingest.db.session import DatabaseError, session_on
 from vigilry_ingest.metrics import key_queries_by
 
@@ -52,7 +52,7 @@ class KeyDigests:
             raise DatabaseError("The database did not answer a moment ago.")
         key_queries_by("list").inc()
         try:
-            self._digests = Errand(self._select, place_s=_ANSWER_S).result(_ANSWER_S)
+            self._digests = ask(self._select, _ANSWER_S)
         except DatabaseError:
             self._failed_until = time.monotonic() + _RETRY_S
             raise

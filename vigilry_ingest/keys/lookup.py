@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine, select
 
 from vigilry_ingest.db.models import ApiKey
-from vigilry_ingest.db.patience import Errand
+from vigilry_ingest.db.patience import ask
 from vigilry_ingest.db.session import DatabaseError, session_on
 from vigilry_ingest.event import Quota
 from vigilry_ingest.keys.allowance import Allowance
@@ -103,7 +103,7 @@ class KeyLookup:
                 key_lookups_by("unlisted").inc()
                 return _MADE_UP
             key_queries_by("key").inc()
-            caller = Errand(lambda: self._select(presented, digest), place_s=_ANSWER_S).result(_ANSWER_S)
+            caller = ask(lambda: self._select(presented, digest), _ANSWER_S)
         except DatabaseError as error:
             if known is not None and known.caller is not None and now < known.usable_until:
                 key_lookups_by("stale").inc()

@@ -86,9 +86,7 @@ def rotate(engine: Engine, key_id: str, *, grace: timedelta) -> Minted:
     """
     now = datetime.now(UTC)
     with session_on(engine) as session:
-        row = session.get(ApiKey, key_id)
-        if row is None:
-            raise UnknownKey(key_id)
+        row = _find(session, key_id)
         if row.revoked_at or (row.expires_at and row.expires_at <= now) or row.project.archived_at:
             raise UnusableKey(key_id)
         row.expires_at = min(row.expires_at or now + grace, now + grace)
@@ -119,8 +117,13 @@ def revoke(engine: Engine, key_id: str) -> ApiKey:
     Raises UnknownKey, DatabaseError.
     """
     with session_on(engine) as session:
-        row = session.get(ApiKey, key_id)
-        if row is None:
-            raise UnknownKey(key_id)
+        row = _find(session, key_id)
         row.revoked_at = row.revoked_at or datetime.now(UTC)
         return row
+
+
+def _find(session: Session, key_id: str) -> ApiKey:
+    row = session.get(ApiKey, key_id)
+    if row is None:
+        raise UnknownKey(key_id)
+    return row

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from vigilry_ingest.db.bulk import copy_new_rows, insert_new_rows
 from vigilry_ingest.db.models import EventCorrelation, StoredEvent
-from vigilry_ingest.db.patience import Errand
+from vigilry_ingest.db.patience import ask
 from vigilry_ingest.db.session import DatabaseError, session_on
 from vigilry_ingest.event import Delivered
 from vigilry_ingest.stream.delivery import TryLater
@@ -42,7 +42,7 @@ class Store:
         rows = [_row(event, now) for event in events]
         correlations = [row for event in events if event.correlation for row in _correlations(event)]
         try:
-            Errand(lambda: self._write(rows, correlations), place_s=_ANSWER_S).result(_ANSWER_S)
+            ask(lambda: self._write(rows, correlations), _ANSWER_S)
         except DatabaseError as error:
             raise TryLater(str(error)) from error
 
