@@ -12,7 +12,8 @@ from typing import NamedTuple
 import pytest
 
 from vigilry_ingest.app import create_app
-from vigilry_ingest.config import PREFIX, REDIS_SCHEMES, Config, ConfigError
+from vigilry_ingest.config import PREFIX, Config, ConfigError
+from vigilry_ingest.parsers import REDIS_SCHEMES
 
 ROOT = Path(__file__).parents[1]
 PASSWORD = "hunter2"

@@ -2,23 +2,14 @@
 
 import difflib
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from vigilry_ingest.parsers import matching, not_empty, one_of, origins, redis_url, whole_number
 
 PREFIX = "VIGILRY_"
-REDIS_SCHEMES = (
-    "redis",
-    "rediss",
-    "unix",
-    "redis+sentinel",
-    "rediss+sentinel",
-    "redis+cluster",
-    "rediss+cluster",
-)
 
 
 class ConfigError(ValueError):
@@ -26,57 +17,6 @@ class ConfigError(ValueError):
 
     It never repeats a URL, nor what a library says of one: a mistyped URL may show its password there.
     """
-
-
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
-            raise ValueError(f"must be a whole number from {low:,} to {high:,}, not {text!r}")
-        return int(text)
-
-    return parse
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}, not {text!r}")
-        return text
-
-    return parse
-
-
-def _matching(pattern: str, form: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if re.fullmatch(pattern, text, re.ASCII) is None:
-            raise ValueError(f"must be {form}, not {text!r}")
-        return text
-
-    return parse
-
-
-def _redis_url(text: str) -> str:
-    try:
-        scheme = urlsplit(text).scheme
-    except ValueError:
-        raise ValueError("must be a URL") from None
-    if scheme not in REDIS_SCHEMES:
-        raise ValueError(f"must begin with one of {', '.join(f'{scheme}://' for scheme in REDIS_SCHEMES)}")
-    return text
-
-
-def _origins(text: str) -> str:
-    origins = [each.strip() for each in text.split(",") if each.strip()]
-    for origin in origins:
-        if origin != "*" and re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin, re.ASCII) is None:
-            raise ValueError(f"must be *, or origins such as https://app.example.com, not {origin!r}")
-    return ",".join(origins)
-
-
-def _not_empty(text: str) -> str:
-    if not text:
-        raise ValueError("must not be empty")
-    return text
 
 
 def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
@@ -88,69 +28,69 @@ class Config:
     """Every setting, with its default; the environment names are these in capitals after ``VIGILRY_``."""
 
     database_url: str = _setting(
-        "sqlite:///var/vigilry.db", _not_empty, "where projects and keys are kept, as an SQLAlchemy URL"
+        "sqlite:///var/vigilry.db", not_empty, "where projects and keys are kept, as an SQLAlchemy URL"
     )
     redis_url: str = _setting(
         "unix://var/valkey.sock",
-        _redis_url,
+        redis_url,
         "the broker: redis://, rediss://, unix:// and a path, redis+sentinel://host:port,host:port/service, "
         "or redis+cluster://host:port,host:port",
     )
     stream_partitions: int = _setting(
-        1, _whole_number(1, 4096), "streams that the projects are spread over; do not change it on live data"
+        1, whole_number(1, 4096), "streams that the projects are spread over; do not change it on live data"
     )
     stream_max_entries: int = _setting(
-        1_000_000, _whole_number(1, 10**12), "entries that a partition's stream may have before it refuses"
+        1_000_000, whole_number(1, 10**12), "entries that a partition's stream may have before it refuses"
     )
     durability: str = _setting(
         "memory",
-        _matching(r"memory|fsync|replicas:[1-9][0-9]?", "memory, fsync, or replicas:N"),
+        matching(r"memory|fsync|replicas:[1-9][0-9]?", "memory, fsync, or replicas:N"),
         "what must hold before a 202: memory, fsync, or replicas:N",
     )
     publish_timeout_ms: int = _setting(
-        1000, _whole_number(10, 60_000), "the longest that a request waits for the broker"
+        1000, whole_number(10, 60_000), "the longest that a request waits for the broker"
     )
     idempotency_ttl_s: int = _setting(
-        86_400, _whole_number(1, 31_536_000), "how long an idempotency key or a Stripe event id is remembered"
+        86_400, whole_number(1, 31_536_000), "how long an idempotency key or a Stripe event id is remembered"
     )
     key_cache_ttl_s: int = _setting(
-        1, _whole_number(0, 3600), "how long a worker trusts a looked-up key; a revocation holds after it"
+        1, whole_number(0, 3600), "how long a worker trusts a looked-up key; a revocation holds after it"
     )
     key_cache_stale_s: int = _setting(
-        300, _whole_number(0, 86_400), "how long known keys go on working while the key store is down"
+        300, whole_number(0, 86_400), "how long known keys go on working while the key store is down"
     )
     max_body_bytes: int = _setting(
-        1024 * 1024, _whole_number(1024, 1 << 30), "the largest request body, in bytes over the wire"
+        1024 * 1024, whole_number(1024, 1 << 30), "the largest request body, in bytes over the wire"
     )
     max_decompressed_bytes: int = _setting(
-        5 * 1024 * 1024, _whole_number(1024, 1 << 30), "the largest request body, in bytes, decompressed"
+        5 * 1024 * 1024, whole_number(1024, 1 << 30), "the largest request body, in bytes, decompressed"
     )
-    max_batch_events: int = _setting(1000, _whole_number(1, 100_000), "the most events of one batch")
+    max_batch_events: int = _setting(1000, whole_number(1, 100_000), "the most events of one batch")
     metrics_by_project: str = _setting(
-        "off", _one_of("off", "on"), "whether /metrics counts events by project too; a series for each"
+        "off", one_of("off", "on"), "whether /metrics counts events by project too; a series for each"
     )
     log_level: str = _setting(
-        "info", _one_of("debug", "info", "warning", "error"), "the least that is logged; debug: every request"
+        "info", one_of("debug", "info", "warning", "error"), "the least that is logged; debug: every request"
     )
     log_format: str = _setting(
-        "auto", _one_of("auto", "json", "console"), "how lines are written; auto: for people on a terminal"
+        "auto", one_of("auto", "json", "console"), "how lines are written; auto: for people on a terminal"
     )
     docs: str = _setting(
-        "on", _one_of("off", "on"), "whether /, /docs, /openapi.json and /asyncapi.json are served"
+        "on", one_of("off", "on"), "whether /, /docs, /openapi.json and /asyncapi.json are served"
     )
     cors_origins: str = _setting(
-        "", _origins, "origins, separated by commas, whose pages may send events from a browser; * is any"
+        "", origins, "origins, separated by commas, whose pages may send events from a browser; * is any"
     )
     tracing: str = _setting(
-        "off", _one_of("off", "on"), "whether spans are exported; where to is said by OpenTelemetry's OTEL_*"
+        "off", one_of("off", "on"), "whether spans are exported; where to is said by OpenTelemetry's OTEL_*"
     )
     bind: str = _setting(
-        "127.0.0.1:4100", _not_empty, "host:port or unix:path that gunicorn listens on, unless systemd does"
+        "127.0.0.1:4100", not_empty, "host:port or unix:path that gunicorn listens on, unless systemd does"
     )
-    workers: int = _setting(0, _whole_number(0, 1024), "gunicorn's worker processes; 0 is one for each core")
-    worker_class: str = _setting("gevent", _one_of("gevent", "gthread", "sync"), "gunicorn's worker class")
+    workers: int = _setting(0, whole_number(0, 1024), "gunicorn's worker processes; 0 is one for each core")
+    worker_class: str = _setting("gevent", one_of("gevent", "gthread", "sync"), "gunicorn's worker class")
     drain_s: int = _setting(
-        0, _whole_number(0, 3600), "how long TERM leaves the service at work, unready, before it stops"
+        0, whole_number(0, 3600), "how long TERM leaves the service at work, unready, before it stops"
     )
     env_file: str = _setting(
         "", str, "a file with further settings, NAME=value in each line; a reload reads it again"

@@ -7,9 +7,10 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from vigilry_ingest import __version__
-from vigilry_ingest.descriptions.examples import EXAMPLES, JOB_ID, REQUEST_ID
+from vigilry_ingest.descriptions.answers import accepted, answer, headers, refusals_of
+from vigilry_ingest.descriptions.examples import EXAMPLES, JOB_ID
 from vigilry_ingest.descriptions.schemas import KEY, KINDS, Json, add_schemas, name_of
-from vigilry_ingest.refusals import REFUSALS, page_of
+from vigilry_ingest.refusals import REFUSALS
 
 _ABOUT = """\
 Takes events of your application over HTTP and keeps them until they are processed.
@@ -35,8 +36,6 @@ _OF_BODIES = (
 )  # fmt: skip
 _OF_THE_BROKER = tuple(code for code in REFUSALS if code.startswith("broker_") or code == "stream_full")
 _SENDING = (*_OF_ANY, *_OF_BODIES, *_OF_THE_BROKER)
-_PROBLEM = "application/problem+json"
-_INSTANCES = dict.fromkeys(("not_found", "event_store_unavailable"), "/ingest/jobs/bull-1")
 
 
 @cache
@@ -78,7 +77,7 @@ def openapi() -> Json:
 
 
 def _add_parts(spec: APISpec) -> None:
-    for name, made in _headers().items():
+    for name, made in headers().items():
         spec.components.header(name, made)
     spec.components.parameter(
         "IdempotencyKey", "header",
@@ -107,30 +106,6 @@ def _add_parts(spec: APISpec) -> None:
     )  # fmt: skip
 
 
-def _headers() -> dict[str, Json]:
-    def text(description: str, example: str) -> Json:
-        return {"description": description, "schema": {"type": "string"}, "example": example}
-
-    return {
-        "RequestId": text("The request's id, also in the service's log.", REQUEST_ID) | {"required": True},
-        "Location": text("Where to ask for the job.", f"/ingest/jobs/{JOB_ID}"),
-        "IdempotentReplayed": text("`true` when an earlier request with this key stored the event.", "true"),
-        "RetryAfter": {
-            "description": "Seconds to wait before the same request may succeed.",
-            "schema": {"type": "integer", "minimum": 1},
-            "example": 1,
-        },
-        "RateLimitPolicy": text("The project's quota, where it has one.", '"project";q=100;w=1'),
-        "RateLimit": text("What is left of it, and the seconds until all of it is.", '"project";r=42;t=1'),
-        "Sunset": text(
-            "In a key's last two weeks, when it ends (RFC 8594).", "Tue, 24 Nov 2026 09:00:00 GMT"
-        ),
-        "Allow": text("The methods that the address takes.", "POST, OPTIONS"),
-        "AcceptEncoding": text("The codings that are taken.", "gzip, zstd"),
-        "WwwAuthenticate": text("How to send a key.", 'ApiKey realm="ingest", header="X-Api-Key"'),
-    }
-
-
 def _sending(kind: str, operation: str, summary: str) -> Json:
     body = _content("application/json", {"$ref": f"#/components/schemas/{name_of(kind)}"}, EXAMPLES[kind])
     return {
@@ -140,7 +115,7 @@ def _sending(kind: str, operation: str, summary: str) -> Json:
         "tags": ["Sending"],
         "parameters": ["IdempotencyKey", "RequestId", "Traceparent"],
         "requestBody": {"required": True, "content": body},
-        "responses": {"202": _accepted("Accepted", "Stored."), **_refusals(*_SENDING)},
+        "responses": {"202": accepted("Accepted", "Stored."), **refusals_of(*_SENDING)},
     }
 
 
@@ -163,8 +138,8 @@ def _batch() -> Json:
         "parameters": ["RequestId", "Traceparent"],
         "requestBody": {"required": True, "content": _content("application/json", listed, example)},
         "responses": {
-            "202": _accepted("BatchAccepted", "At least one is stored; `results` says which."),
-            **_refusals(*_SENDING, "batch_too_large"),
+            "202": accepted("BatchAccepted", "At least one is stored; `results` says which."),
+            **refusals_of(*_SENDING, "batch_too_large"),
         },
     }
 
@@ -187,8 +162,8 @@ def _job() -> Json:
             "RequestId",
         ],
         "responses": {
-            "200": _answer("Job", "Where it stands."),
-            **_refusals(
+            "200": answer("Job", "Where it stands."),
+            **refusals_of(
                 *_OF_ANY, "not_found", "event_store_unavailable", "broker_unavailable", "broker_timeout"
             ),
         },
@@ -196,94 +171,18 @@ def _job() -> Json:
 
 
 def _health(name: str, summary: str) -> Json:
-    responses = {"200": _answer("Health", "Yes.")}
+    responses = {"200": answer("Health", "Yes.")}
     if name == "ready":
-        responses["503"] = _answer("Health", "No; `checks` names which part is missing.")
+        responses["503"] = answer("Health", "No; `checks` names which part is missing.")
     return {
         "operationId": f"health{name.capitalize()}",
         "summary": summary,
         "description": "For load balancers and supervisors.",
         "tags": ["Health"],
         "security": [],
-        "responses": responses | _refusals(*_OF_ALL),
+        "responses": responses | refusals_of(*_OF_ALL),
     }
 
 
 def _content(media: str, schema: Json, example: Any) -> Json:
     return {media: {"schema": schema, "examples": {"first": {"value": example}}}}
-
-
-def _refer(*names: str) -> Json:
-    titles = {
-        "RequestId": "X-Request-Id", "RateLimitPolicy": "RateLimit-Policy", "RetryAfter": "Retry-After",
-        "IdempotentReplayed": "Idempotent-Replayed", "AcceptEncoding": "Accept-Encoding",
-        "WwwAuthenticate": "WWW-Authenticate",
-    }  # fmt: skip
-    return {titles.get(name, name): {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _answer(schema: str, description: str) -> Json:
-    return {
-        "description": description,
-        "headers": _refer("RequestId"),
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
-    }
-
-
-def _accepted(schema: str, description: str) -> Json:
-    answer = _answer(schema, description)
-    more = ["RateLimitPolicy", "RateLimit", "Sunset"]
-    if schema == "Accepted":
-        more = ["Location", "IdempotentReplayed", *more]
-    answer["headers"] |= _refer(*more)
-    return answer
-
-
-_WITH = {
-    401: ("WwwAuthenticate",),
-    405: ("Allow",),
-    415: ("AcceptEncoding",),
-    429: ("RetryAfter", "RateLimitPolicy", "RateLimit"),
-    503: ("RetryAfter",),
-}
-
-
-def _refusals(*codes: str) -> Json:
-    """Describe the refusals of an operation, by status, with an example of each."""
-    responses: Json = {}
-    for code in codes:
-        refusal = REFUSALS[code]
-        response = responses.setdefault(
-            str(refusal.status),
-            {
-                "description": "",
-                "headers": _refer("RequestId", *_WITH.get(refusal.status, ())),
-                "content": {_PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
-            },
-        )
-        response["description"] = ", ".join(filter(None, [response["description"], f"`{code}`"]))
-        response["content"][_PROBLEM]["examples"][code] = {
-            "summary": refusal.title,
-            "value": example_of(code),
-        }
-    return responses
-
-
-def example_of(code: str) -> Json:
-    """Give an example of a refusal, as a sender sees it."""
-    refusal = REFUSALS[code]
-    example: Json = {
-        "type": page_of(code),
-        "title": refusal.title,
-        "status": refusal.status,
-        "detail": refusal.cause,
-        "instance": _INSTANCES.get(code, "/ingest/events"),
-        "code": code,
-        "retryable": refusal.retryable,
-        "requestId": REQUEST_ID,
-    }
-    if code == "invalid_event":
-        detail = "Must be one of INFO, WARN, ERROR, CRITICAL, in capitals."
-        example["detail"] = "1 to mend: /severity; see errors."
-        example["errors"] = [{"pointer": "/severity", "code": "not_allowed", "detail": detail}]
-    return example

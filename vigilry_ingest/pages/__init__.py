@@ -8,9 +8,10 @@ import msgspec
 from flask import Blueprint, Response, abort, render_template, request, send_from_directory
 
 from vigilry_ingest import __version__
+from vigilry_ingest.descriptions.answers import example_of
 from vigilry_ingest.descriptions.asyncapi import asyncapi
 from vigilry_ingest.descriptions.examples import EXAMPLES
-from vigilry_ingest.descriptions.openapi import example_of, openapi
+from vigilry_ingest.descriptions.openapi import openapi
 from vigilry_ingest.refusals import REFUSALS, page_of
 
 _ASSETS = Path(__file__).parent / "assets"

@@ -1,0 +1,75 @@
+"""How the text of a setting is read: each raises ValueError, which says what is allowed and not the name."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+REDIS_SCHEMES = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Make the parser of a whole number within two bounds."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low:,} to {high:,}, not {text!r}")
+        return int(text)
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Make the parser of a choice."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}, not {text!r}")
+        return text
+
+    return parse
+
+
+def matching(pattern: str, form: str) -> Callable[[str], str]:
+    """Make the parser of what has a form, which is said in words."""
+
+    def parse(text: str) -> str:
+        if re.fullmatch(pattern, text, re.ASCII) is None:
+            raise ValueError(f"must be {form}, not {text!r}")
+        return text
+
+    return parse
+
+
+def redis_url(text: str) -> str:
+    """Take a URL of a broker."""
+    try:
+        scheme = urlsplit(text).scheme
+    except ValueError:
+        raise ValueError("must be a URL") from None
+    if scheme not in REDIS_SCHEMES:
+        raise ValueError(f"must begin with one of {', '.join(f'{scheme}://' for scheme in REDIS_SCHEMES)}")
+    return text
+
+
+def origins(text: str) -> str:
+    """Take origins, separated by commas; blanks around them are dropped."""
+    given = [each.strip() for each in text.split(",") if each.strip()]
+    for origin in given:
+        if origin != "*" and re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin, re.ASCII) is None:
+            raise ValueError(f"must be *, or origins such as https://app.example.com, not {origin!r}")
+    return ",".join(given)
+
+
+def not_empty(text: str) -> str:
+    """Take any text but none."""
+    if not text:
+        raise ValueError("must not be empty")
+    return text
