@@ -51,11 +51,11 @@ def append_of(
 ) -> Append:
     """Make the call that appends an event to its partition."""
     keys = [events_key(partition)]
-    arguments: list[str | bytes | int] = [most, ttl_s, 0, 0]
-    if quota is not None:
-        keys.append(quota_key(partition, event.project_id))
-        arguments[2:] = (max(1_000_000 // quota.per_second, 1), quota.burst)
+    arguments: list[str | bytes | int] = [most]
     for each in once:
         keys.append(marker_key(partition, event.project_id, each.scope, each.key))
-        arguments.append(each.fingerprint)
+        arguments.append(f"{ttl_s} {each.fingerprint}")
+    if quota is not None:
+        keys.append(quota_key(partition, event.project_id))
+        arguments.append(f"GCRA {max(1_000_000 // quota.per_second, 1)} {quota.burst}")
     return Append(tuple(keys), (*arguments, *event.to_entry()))
