@@ -5,9 +5,8 @@ import os
 import re
 import shutil
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ import msgspec
 import pytest
 
 from tests.consuming import Running, do_nothing
+from tests.node import install
 from tests.servers.gunicorn import ROOT
-from tests.servers.listener import Listener
+from tests.servers.listener import Answer, Listener
 from tests.servers.process import Process
 from tests.servers.valkey import NOT_READY, Valkey
-from tests.servers.waiting import require, wait_until
+from tests.servers.waiting import wait_until
 from tests.stream import an_event, publisher_on
 from tests.workers import Worker
 from vigilry_ingest.ids import new_id
@@ -151,21 +151,9 @@ def test_the_python_consumer_keeps_each_event_once_and_skips_what_is_not_for_it(
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder with the page's Node program and the package that it needs."""
-    for program in ("node", "npm"):
-        if not shutil.which(program):
-            require(f"{program} is not installed")
     folder = tmp_path_factory.mktemp("node")
     shutil.copy(EXAMPLES / "consumer.mjs", folder)
-    done = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "redis"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    if done.returncode:
-        require(f"npm cannot install redis: {done.stderr[-500:]}")
-    return folder
+    return install(folder, "install", "redis")
 
 
 def test_the_node_consumer_keeps_each_error_once_and_skips_what_is_not_for_it(
@@ -210,12 +198,12 @@ class Chat(Listener):
         self.posts: list[dict[str, Any]] = []
         self._codes = list(codes)
 
-    def take(self, body: bytes) -> int:
+    def take(self, body: bytes, _headers: Mapping[str, str]) -> Answer:
         """Take a post."""
         code = self._codes.pop(0) if self._codes else 200
         if code == 200:
             self.posts.append(json.loads(body))
-        return code
+        return Answer(code)
 
     @property
     def url(self) -> str:

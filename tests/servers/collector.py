@@ -1,10 +1,11 @@
 """A collector of OpenTelemetry's traces over OTLP/HTTP, of which the tests read what came."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.servers.listener import Listener
+from tests.servers.listener import Answer, Listener
 
 
 class Collector(Listener):
@@ -15,7 +16,7 @@ class Collector(Listener):
         self.spans: list[Any] = []
         self.services: set[str] = set()
 
-    def take(self, body: bytes) -> int:
+    def take(self, body: bytes, _headers: Mapping[str, str]) -> Answer:
         """Take one message of an exporter."""
         request = ExportTraceServiceRequest.FromString(body)
         for resource in request.resource_spans:
@@ -24,7 +25,7 @@ class Collector(Listener):
                     self.services.add(attribute.value.string_value)
             for scope in resource.scope_spans:
                 self.spans.extend(scope.spans)
-        return 200
+        return Answer(200)
 
     @property
     def settings(self) -> dict[str, str]:

@@ -2,8 +2,17 @@
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+
+
+class Answer(NamedTuple):
+    """What a post is answered with."""
+
+    status: int
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
 
 
 class Listener(ABC):
@@ -15,9 +24,14 @@ class Listener(ABC):
         class Door(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 """Take a post."""
-                self.send_response(listener.take(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_header("Content-Length", "0")
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                answer = listener.take(body, dict(self.headers))
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
+                self.wfile.write(answer.body)
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
@@ -26,8 +40,8 @@ class Listener(ABC):
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @abstractmethod
-    def take(self, body: bytes) -> int:
-        """Take the body of a post, and return the status to answer with."""
+    def take(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Take a post, and return what to answer."""
 
     @property
     def address(self) -> str:
