@@ -11,28 +11,40 @@ import httpx
 LONGEST_PAUSE_S = 10.0
 
 
+def is_worth_a_retry(answer: httpx.Response) -> bool:
+    """Say whether the same request may succeed later."""
+    if answer.headers.get("Content-Type", "").startswith("application/problem+json"):
+        return bool(answer.json()["retryable"])
+    # A proxy in between answered, in a form of its own.
+    return answer.status_code in (408, 425, 429) or answer.status_code >= 500
+
+
+def asked_pause_s(answer: httpx.Response) -> float:
+    """Return what Retry-After asks for in seconds; a proxy's may be a date, which is passed over."""
+    asked = answer.headers.get("Retry-After", "")
+    return float(asked) if asked.isdecimal() else 0.0
+
+
 def send(client: httpx.Client, event: dict[str, str], tries: int = 12) -> str:
     """Return the jobId; raise the last failure, or at once what no retry can mend."""
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     for attempt in range(tries):
-        pause_s = min(0.1 * 2**attempt, LONGEST_PAUSE_S)
+        pause_s, asked_s = min(0.1 * 2**attempt, LONGEST_PAUSE_S), 0.0
         try:
             answer = client.post("/ingest/events", json=event, headers=headers)
             if answer.is_success:
                 return str(answer.json()["jobId"])
-            # A proxy in between may answer with something else than a problem.
-            is_problem = answer.headers["content-type"].startswith("application/problem+json")
-            if is_problem and not answer.json()["retryable"]:
+            if not is_worth_a_retry(answer):
                 answer.raise_for_status()
-            pause_s = max(pause_s, float(answer.headers.get("Retry-After", 0)))
+            asked_s = asked_pause_s(answer)
         except httpx.TransportError as error:
             # Whether it was stored is not known, and need not be: the key stays the same.
             print(f"try {attempt + 1}: {error!r}", file=sys.stderr)
         else:
             print(f"try {attempt + 1}: {answer.status_code}", file=sys.stderr)
         if attempt + 1 < tries:
-            # Not all senders at once, when the service is back.
-            time.sleep(pause_s * random.uniform(0.5, 1.0))
+            # Never before the moment that was asked for, and not all senders at once.
+            time.sleep(asked_s + pause_s * random.uniform(0.5, 1.0))
     raise RuntimeError(f"not stored after {tries} tries")
 
 

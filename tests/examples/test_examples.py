@@ -1,11 +1,6 @@
 """Every program of ``examples/`` does what it says."""
 
-import hashlib
-import hmac
 import json
-import os
-import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,45 +9,26 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.examples.programs import (
+    EXAMPLES,
+    PROGRAMS,
+    SECRET,
+    App,
+    environment,
+    flask_app,
+    run,
+    run_well,
+    signed,
+    wait_for_one,
+)
 from tests.sender import EXAMPLES as CONTRACT
 from tests.sender import Sender
-from tests.servers.gunicorn import ROOT, Service
+from tests.servers.gunicorn import Service
 from tests.servers.process import Process
 from tests.servers.valkey import Valkey
-from tests.servers.waiting import free_port, require
+from tests.servers.waiting import free_port
 
-EXAMPLES = ROOT / "examples"
-SECRET = "whsec_made_up"
 SENDERS = ["send.sh", "send_standard_library.py", "send_requests.py", "send_httpx.py", "send.mjs"]
-PROGRAMS = {".py": sys.executable, ".mjs": "node", ".sh": "sh"}
-
-
-def environment(service: Service, sender: Sender) -> dict[str, str]:
-    """Give what an example reads."""
-    return dict(os.environ) | {
-        "VIGILRY_URL": service.url,
-        "VIGILRY_API_KEY": sender.minted.api_key,
-        "GITHUB_WEBHOOK_SECRET": SECRET,
-        "STRIPE_WEBHOOK_SECRET": SECRET,
-        "PYTHONPATH": str(EXAMPLES),
-    }
-
-
-def run(name: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run an example to its end."""
-    program = shutil.which(PROGRAMS[Path(name).suffix])
-    if program is None or (name == "send.sh" and not shutil.which("curl")):
-        require(f"what runs {name} is not installed")
-    return subprocess.run(
-        [program, str(EXAMPLES / name)], env=env, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def run_well(name: str, env: dict[str, str]) -> str:
-    """Run an example to its end, check that it ends well, and return what it prints."""
-    done = run(name, env)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_every_example_is_listed_and_every_listed_one_exists() -> None:
@@ -108,42 +84,6 @@ def test_what_no_retry_can_mend_is_not_tried_again(service: Service, sender: Sen
     assert "try 1" not in done.stderr
 
 
-class App(Process):
-    """A web application of the examples, on a port of its own."""
-
-    def __init__(self, command: list[str], env: dict[str, str], cwd: Path = EXAMPLES) -> None:
-        self.port = free_port()
-        super().__init__(
-            [each.replace("PORT", str(self.port)) for each in command],
-            env=env | {"PORT": str(self.port)},
-            cwd=cwd,
-        )
-
-    @property
-    def url(self) -> str:
-        """Return its address."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def wait_ready(self) -> None:
-        """Wait until it answers."""
-        self.wait_for(lambda: httpx.get(self.url), "it answers", ignoring=(httpx.TransportError,))
-
-
-def flask_app(name: str, env: dict[str, str]) -> App:
-    """Make a Flask application of the examples."""
-    return App([sys.executable, "-m", "flask", "--app", name, "run", "--port", "PORT"], env)
-
-
-def wait_for_one(sender: Sender) -> dict[bytes, bytes]:
-    """Wait for one published event."""
-    deadline = time.monotonic() + 10
-    while not (entries := sender.published()):
-        assert time.monotonic() < deadline, "nothing was reported"
-        time.sleep(0.05)
-    (entry,) = entries
-    return entry
-
-
 def test_a_flask_application_reports_its_errors_and_answers_all_the_same(
     service: Service, sender: Sender
 ) -> None:
@@ -162,24 +102,6 @@ def test_an_application_answers_although_nobody_takes_its_report(service: Servic
         assert [httpx.get(f"{app.url}/orders/7").status_code for _ in range(3)] == [500] * 3
 
 
-@pytest.fixture(scope="module")
-def with_express(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install Express beside a copy of the example."""
-    npm = shutil.which("npm")
-    if npm is None:
-        require("npm is not installed")
-    folder = tmp_path_factory.mktemp("express")
-    for name in ("package.json", "package-lock.json", "express_errors.mjs"):
-        shutil.copy(EXAMPLES / name, folder)
-    done = subprocess.run(
-        [npm, "ci", "--no-audit", "--no-fund", "--silent"],
-        cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        require(f"npm cannot install express: {done.stderr[-500:]}")
-    return folder
-
-
 def test_an_express_application_reports_its_errors(
     with_express: Path, service: Service, sender: Sender
 ) -> None:
@@ -188,11 +110,6 @@ def test_an_express_application_reports_its_errors(
         entry = wait_for_one(sender)
     payload = json.loads(entry[b"payload"])
     assert (payload["path"], payload["exception"]["type"]) == ("/orders/7", "TypeError")
-
-
-def signed(payload: bytes, secret: str = SECRET) -> str:
-    """Sign as GitHub and Stripe do."""
-    return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
 
 
 def test_githubs_webhooks_are_passed_on_once_and_nobody_elses(service: Service, sender: Sender) -> None:

@@ -1,0 +1,95 @@
+"""The examples' programs: what they read, how they are run, and how senders sign."""
+
+import hashlib
+import hmac
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.sender import Sender
+from tests.servers.gunicorn import ROOT, Service
+from tests.servers.process import Process
+from tests.servers.waiting import free_port, require
+
+EXAMPLES = ROOT / "examples"
+SECRET = "whsec_made_up"
+PROGRAMS = {".py": sys.executable, ".mjs": "node", ".sh": "sh"}
+
+
+def environment(service: Service, sender: Sender) -> dict[str, str]:
+    """Give what an example reads."""
+    return environment_of(service.url, sender.minted.api_key)
+
+
+def environment_of(url: str, key: str = "any") -> dict[str, str]:
+    """Give what an example reads, where it is not the service that it speaks to."""
+    return dict(os.environ) | {
+        "VIGILRY_URL": url,
+        "VIGILRY_API_KEY": key,
+        "GITHUB_WEBHOOK_SECRET": SECRET,
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "PYTHONPATH": str(EXAMPLES),
+    }
+
+
+def run(name: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run an example to its end."""
+    program = shutil.which(PROGRAMS[Path(name).suffix])
+    if program is None or (name == "send.sh" and not shutil.which("curl")):
+        require(f"what runs {name} is not installed")
+    return subprocess.run(
+        [program, str(EXAMPLES / name)], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def run_well(name: str, env: dict[str, str]) -> str:
+    """Run an example to its end, check that it ends well, and return what it prints."""
+    done = run(name, env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class App(Process):
+    """A web application of the examples, on a port of its own."""
+
+    def __init__(self, command: list[str], env: dict[str, str], cwd: Path = EXAMPLES) -> None:
+        self.port = free_port()
+        super().__init__(
+            [each.replace("PORT", str(self.port)) for each in command],
+            env=env | {"PORT": str(self.port)},
+            cwd=cwd,
+        )
+
+    @property
+    def url(self) -> str:
+        """Return its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_ready(self) -> None:
+        """Wait until it answers."""
+        self.wait_for(lambda: httpx.get(self.url), "it answers", ignoring=(httpx.TransportError,))
+
+
+def flask_app(name: str, env: dict[str, str]) -> App:
+    """Make a Flask application of the examples."""
+    return App([sys.executable, "-m", "flask", "--app", name, "run", "--port", "PORT"], env)
+
+
+def wait_for_one(sender: Sender) -> dict[bytes, bytes]:
+    """Wait for one published event."""
+    deadline = time.monotonic() + 10
+    while not (entries := sender.published()):
+        assert time.monotonic() < deadline, "nothing was reported"
+        time.sleep(0.05)
+    (entry,) = entries
+    return entry
+
+
+def signed(payload: bytes, secret: str = SECRET) -> str:
+    """Sign as GitHub and Stripe do."""
+    return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()

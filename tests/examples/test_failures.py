@@ -1,0 +1,117 @@
+"""The examples where something fails: a proxy answers, nobody does, or a client errs."""
+
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from tests.examples.programs import (
+    App,
+    environment,
+    environment_of,
+    flask_app,
+    run,
+    signed,
+    wait_for_one,
+)
+from tests.sender import Sender
+from tests.servers.gunicorn import Service
+from tests.servers.listener import Answer, Listener
+from tests.servers.waiting import free_port
+
+
+class Proxy(Listener):
+    """A proxy in front of nothing: gives its own answers one by one, then 202."""
+
+    def __init__(self, *answers: tuple[int, dict[str, str]]) -> None:
+        super().__init__()
+        self._answers = list(answers)
+        # The moment of each post by the monotonic clock, in seconds, and its Idempotency-Key.
+        self.asked: list[tuple[float, str]] = []
+
+    def take(self, _body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Keep when it was asked, and answer."""
+        self.asked.append((time.monotonic(), headers["Idempotency-Key"]))
+        status, more = self._answers.pop(0) if self._answers else (202, {})
+        return Answer(status, more, b'{"jobId": "bull-1", "retryable": true}')
+
+    def run_retry(self) -> subprocess.CompletedProcess[str]:
+        """Run the example against it, to its end."""
+        with self:
+            return run("retry.py", environment_of(self.address))
+
+
+def test_retries_never_come_before_the_moment_that_was_asked_for_and_keep_their_key() -> None:
+    problem = {"Content-Type": "application/problem+json", "Retry-After": "1"}
+    proxy = Proxy((503, problem))
+    assert "bull-1" in proxy.run_retry().stdout
+    (first, key), (second, same) = proxy.asked
+    assert second - first >= 1.0
+    assert key == same
+
+
+def test_a_proxys_own_refusals_are_told_apart_too() -> None:
+    date = {"Retry-After": "Wed, 21 Oct 2037 07:28:00 GMT"}
+    passing = Proxy((502, {}), (503, date))
+    assert "bull-1" in passing.run_retry().stdout
+    assert len(passing.asked) == 3
+    for status in (301, 404, 413):
+        final = Proxy((status, {"Content-Type": "text/html"}))
+        assert final.run_retry().returncode == 1
+        assert len(final.asked) == 1
+
+
+def test_an_express_application_answers_its_clients_errors_itself_and_reports_none(
+    with_express: Path, service: Service, sender: Sender
+) -> None:
+    with App(["node", "express_errors.mjs"], environment(service, sender), with_express) as app:
+        as_json = {"Content-Type": "application/json"}
+        assert httpx.post(f"{app.url}/orders", content=b"{bad", headers=as_json).status_code == 400
+        assert httpx.get(f"{app.url}/orders/%ff").status_code == 400
+        # What comes later is reported, so what came before would be there by then.
+        assert httpx.get(f"{app.url}/orders/7").status_code == 500
+        wait_for_one(sender)
+
+
+def test_an_express_application_answers_although_nobody_takes_its_report(
+    with_express: Path,
+) -> None:
+    env = environment_of(f"http://127.0.0.1:{free_port()}")
+    with App(["node", "express_errors.mjs"], env, with_express) as app:
+        assert [httpx.get(f"{app.url}/orders/7").status_code for _ in range(3)] == [500] * 3
+
+
+def test_the_name_of_githubs_event_stays_a_name(service: Service, sender: Sender) -> None:
+    payload, name = b'{"ref": "main"}', 'push", "severity": "CRITICAL'
+    headers = {
+        "X-Hub-Signature-256": f"sha256={signed(payload)}",
+        "X-GitHub-Event": name,
+        "X-GitHub-Delivery": "d-1",
+    }
+    with flask_app("github_forwarder", environment(service, sender)) as app:
+        assert httpx.post(f"{app.url}/github", content=payload, headers=headers).status_code == 204
+    (entry,) = sender.published()
+    assert (entry[b"type"].decode(), entry[b"severity"]) == (name, b"INFO")
+
+
+def test_forwarders_answer_502_when_the_service_cannot_be_reached() -> None:
+    env = environment_of(f"http://127.0.0.1:{free_port()}")
+    payload, now = b'{"type": "charge.failed", "data": {}}', int(time.time())
+    stripes = {"Stripe-Signature": f"t={now},v1={signed(b'%d.' % now + payload)}"}
+    githubs = {
+        "X-Hub-Signature-256": f"sha256={signed(payload)}",
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": "d-1",
+    }
+    for name, headers in (("stripe", stripes), ("github", githubs)):
+        with flask_app(f"{name}_forwarder", env) as app:
+            assert httpx.post(f"{app.url}/{name}", content=payload, headers=headers).status_code == 502
+
+
+def test_a_time_of_any_length_in_stripes_signature_is_refused() -> None:
+    with flask_app("stripe_forwarder", environment_of("http://127.0.0.1:9")) as app:
+        for digits in (400, 5000):
+            headers = {"Stripe-Signature": f"t={'9' * digits},v1=0"}
+            assert httpx.post(f"{app.url}/stripe", content=b"{}", headers=headers).status_code == 401
