@@ -73,6 +73,8 @@ class Visit:
         ("/docs", "Send an event"),
         ("/docs/errors", "stream_full"),
         ("/docs/errors/invalid_event", "What to do"),
+        ("/docs/examples", "retry.py"),
+        ("/docs/examples/retry.py", "The file alone"),
     ],
 )
 def test_a_page_renders_in_each_theme_and_size_and_complains_of_nothing(

@@ -75,6 +75,17 @@ def test_the_files_in_docs_are_current(name: str, made: Any) -> None:
     assert kept == made(), "run `make docs`"
 
 
+@pytest.mark.parametrize("media", ["application/json", "application/x-ndjson"])
+def test_both_examples_of_a_batch_are_taken(
+    document: dict[str, Any], new_sender: NewSender, media: str
+) -> None:
+    content = document["paths"]["/ingest/batch"]["post"]["requestBody"]["content"]
+    example = content[media]["examples"]["first"]["value"]
+    body = example.encode() if isinstance(example, str) else example
+    answer = new_sender().post("batch", body, headers={"Content-Type": media})
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 4)
+
+
 def test_schemathesis_finds_no_failure(service: Service, sender: Sender, tmp_path: Path) -> None:
     done = subprocess.run(
         [

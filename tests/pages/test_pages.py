@@ -1,6 +1,7 @@
 """The pages, as programs and people without a browser get them; and who may call from a browser."""
 
 import re
+from html import unescape
 
 import pytest
 
@@ -11,7 +12,11 @@ from tests.servers.valkey import Valkey
 from vigilry_ingest.refusals import REFUSALS
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-PAGES = ["/", "/docs", "/docs/errors", *(f"/docs/errors/{code}" for code in REFUSALS)]
+EXAMPLE_FILES = [each for each in (ROOT / "examples").iterdir() if each.suffix in (".py", ".mjs", ".sh")]
+PAGES = [
+    "/", "/docs", "/docs/errors", *(f"/docs/errors/{code}" for code in REFUSALS),
+    "/docs/examples", *(f"/docs/examples/{each.name}" for each in EXAMPLE_FILES),
+]  # fmt: skip
 ORIGIN = "https://app.example.com"
 
 
@@ -49,10 +54,22 @@ def test_the_documentation_names_no_refusal_that_there_is_not() -> None:
     assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == set(REFUSALS)
 
 
+def test_every_example_is_listed_and_shown_as_it_stands_in_its_file(service: Service) -> None:
+    with service.client() as client:
+        listed = client.get("/docs/examples").json()
+        assert set(listed) == {each.name for each in EXAMPLE_FILES}
+        for file in EXAMPLE_FILES:
+            page = client.get(f"/docs/examples/{file.name}", headers=HTML).text
+            (shown,) = re.findall(r"<pre[^>]*><code>(.*)</code></pre>", page, re.S)
+            assert unescape(re.sub(r"<[^>]+>", "", shown)) == file.read_text()
+            assert client.get(listed[file.name]["file"]).text == file.read_text()
+
+
 def test_an_unknown_refusal_and_an_unknown_file_are_problems(service: Service) -> None:
     with service.client() as client:
         for path in (
             "/docs/errors/nothing",
+            "/docs/examples/package.json",
             "/docs/errors/<b>",
             "/docs/assets/x",
             "/docs/assets/../__init__.py",
@@ -66,7 +83,7 @@ def test_the_home_page_is_an_object_for_programs(service: Service) -> None:
             answer = client.get("/", headers=headers)
             assert answer.json()["name"] == "Vigilry Ingest"
             assert answer.headers["vary"] == "Accept"
-            for name in ("docs", "errors", "openapi", "asyncapi", "health"):
+            for name in ("docs", "errors", "examples", "openapi", "asyncapi", "health"):
                 assert client.get(answer.json()[name]).status_code == 200
 
 

@@ -1,5 +1,6 @@
 """``/openapi.json``: what a sender may call, generated from the schemas and the refusals."""
 
+import json
 from functools import cache
 from typing import Any
 
@@ -127,7 +128,8 @@ def _batch() -> Json:
         "properties": {"events": {"type": "array", "minItems": 1, "items": items}},
         "additionalProperties": False,
     }
-    example = {"events": [{"kind": kind} | each for kind, each in EXAMPLES.items()]}
+    events = [{"kind": kind} | each for kind, each in EXAMPLES.items()]
+    lines = "".join(json.dumps(each) + "\n" for each in events)
     return {
         "operationId": "sendBatch",
         "summary": "Send many events at once",
@@ -136,7 +138,11 @@ def _batch() -> Json:
         "without the object around them, a line of JSON for each.",
         "tags": ["Sending"],
         "parameters": ["RequestId", "Traceparent"],
-        "requestBody": {"required": True, "content": _content("application/json", listed, example)},
+        "requestBody": {
+            "required": True,
+            "content": _content("application/json", listed, {"events": events})
+            | _content("application/x-ndjson", {"type": "string", "minLength": 1}, lines),
+        },
         "responses": {
             "202": accepted("BatchAccepted", "At least one is stored; `results` says which."),
             **refusals_of(*_SENDING, "batch_too_large"),

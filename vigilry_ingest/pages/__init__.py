@@ -12,6 +12,7 @@ from vigilry_ingest.descriptions.answers import example_of
 from vigilry_ingest.descriptions.asyncapi import asyncapi
 from vigilry_ingest.descriptions.examples import EXAMPLES
 from vigilry_ingest.descriptions.openapi import openapi
+from vigilry_ingest.pages.programs import GROUPS, in_colour, programs
 from vigilry_ingest.refusals import REFUSALS, page_of
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -25,6 +26,7 @@ _POLICY = (
 _WHERE = {
     "docs": "/docs",
     "errors": "/docs/errors",
+    "examples": "/docs/examples",
     "openapi": "/openapi.json",
     "asyncapi": "/asyncapi.json",
     "health": "/health/live",
@@ -68,6 +70,23 @@ def show_error(code: str) -> Response:
         abort(404, "There is no refusal of this name; /docs/errors lists them all.")
     told = _pretty(example_of(code))
     return _page("error.html", _explained(code), code=code, refusal=REFUSALS[code], example=told)
+
+
+@blueprint.get("/docs/examples")
+def show_examples() -> Response:
+    """List the programs of ``examples/``."""
+    listed = {name: {"title": each.title, "file": each.address} for name, each in programs().items()}
+    return _page("examples.html", listed, groups=GROUPS, programs=programs())
+
+
+@blueprint.get("/docs/examples/<name>")
+def show_example(name: str) -> Response:
+    """Show one program."""
+    program = programs().get(name)
+    if program is None:
+        abort(404, "There is no example of this name; /docs/examples lists them all.")
+    about = {"name": name, "title": program.title, "file": program.address}
+    return _page("example.html", about, name=name, program=program, text=in_colour(name))
 
 
 @blueprint.get("/openapi.json")
