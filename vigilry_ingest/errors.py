@@ -102,7 +102,7 @@ def _publish_error(error: PublishError) -> Response:
 
 def _rate_limited(error: RateLimited) -> Response:
     answer = problem(error.code, error.detail, retry_after=error.retry_after)
-    answer.headers.extend(quota_headers(this_request().caller.quota, 0, error.reset_s))
+    answer.headers.extend(quota_headers(this_request().caller.quota, 0, error.reset_us))
     return answer
 
 

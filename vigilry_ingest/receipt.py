@@ -80,5 +80,5 @@ def accept(event: Event, body: JsonObject) -> Response:
     if published.is_replay:
         headers.append(("Idempotent-Replayed", "true"))
     if published.left is not None:
-        headers += quota_headers(request.caller.quota, published.left, published.reset_s)
+        headers += quota_headers(request.caller.quota, published.left, published.reset_us)
     return Answer(f'{{"jobId":"{published.job_id}","status":"queued"}}'.encode(), 202, headers)

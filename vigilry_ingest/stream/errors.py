@@ -23,12 +23,12 @@ class PublishError(Exception):
 
 
 class RateLimited(PublishError):
-    """A project has sent more than its quota; all of the quota is there again after ``reset_s``."""
+    """A project has sent more than its quota; all of the quota is there again after ``reset_us``."""
 
     def __init__(self, wait_us: int, reset_us: int) -> None:
         detail = "The project has sent more events than its quota allows; nothing was stored."
         super().__init__("rate_limited", detail, retry_after=max(ceil(wait_us / 1e6), 1))
-        self.reset_s = ceil(reset_us / 1e6)
+        self.reset_us = reset_us
 
 
 class Moved(PublishError):

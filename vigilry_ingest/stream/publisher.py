@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Sequence
-from math import ceil
 from typing import NamedTuple
 
 from vigilry_ingest.event import Event, Quota
@@ -25,13 +24,13 @@ _MOST_HOPS = 5
 class Published(NamedTuple):
     """What the sender is told; ``is_replay`` when an earlier request with the same key had published it.
 
-    With a quota: how many events are left at once, and after how many seconds all of them are.
+    With a quota: how many events are left at once, and the microseconds until all of them are.
     """
 
     job_id: str
     is_replay: bool
     left: int | None = None
-    reset_s: int = 0
+    reset_us: int = 0
 
 
 class Publisher:
@@ -93,12 +92,7 @@ class Publisher:
         return [
             outcome
             if isinstance(outcome, PublishError)
-            else Published(
-                job_id_of(outcome.entry_id),
-                outcome.is_replay,
-                outcome.left,
-                ceil(outcome.reset_us / 1e6),
-            )
+            else Published(job_id_of(outcome.entry_id), *outcome[1:])
             for outcome in self._append(appends, partition, deadline)
         ]
 

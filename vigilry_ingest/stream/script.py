@@ -57,5 +57,5 @@ def append_of(
         arguments.append(f"{ttl_s} {each.fingerprint}")
     if quota is not None:
         keys.append(quota_key(partition, event.project_id))
-        arguments.append(f"GCRA {max(1_000_000 // quota.per_second, 1)} {quota.burst}")
+        arguments.append(f"GCRA {quota.per_second} {quota.burst}")
     return Append(tuple(keys), (*arguments, *event.to_entry()))
