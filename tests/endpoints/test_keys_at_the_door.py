@@ -41,6 +41,8 @@ OPEN = {
     "/docs",
     "/docs/errors",
     "/docs/errors/<code>",
+    "/docs/examples",
+    "/docs/examples/<name>",
     "/docs/assets/<path:name>",
 }
 
