@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -14,11 +13,12 @@ import httpx
 from tests.sender import Sender
 from tests.servers.gunicorn import ROOT, Service
 from tests.servers.process import Process
-from tests.servers.waiting import free_port, require
+from tests.servers.waiting import free_port, require, wait_until
 
 EXAMPLES = ROOT / "examples"
 SECRET = "whsec_made_up"
 PROGRAMS = {".py": sys.executable, ".mjs": "node", ".sh": "sh"}
+FILES = [each for each in EXAMPLES.iterdir() if each.suffix in PROGRAMS]
 
 
 def environment(service: Service, sender: Sender) -> dict[str, str]:
@@ -82,11 +82,8 @@ def flask_app(name: str, env: dict[str, str]) -> App:
 
 def wait_for_one(sender: Sender) -> dict[bytes, bytes]:
     """Wait for one published event."""
-    deadline = time.monotonic() + 10
-    while not (entries := sender.published()):
-        assert time.monotonic() < deadline, "nothing was reported"
-        time.sleep(0.05)
-    (entry,) = entries
+    wait_until(lambda: bool(sender.published()), 10.0, "something is reported")
+    (entry,) = sender.published()
     return entry
 
 

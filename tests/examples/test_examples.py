@@ -11,7 +11,7 @@ import pytest
 
 from tests.examples.programs import (
     EXAMPLES,
-    PROGRAMS,
+    FILES,
     SECRET,
     App,
     environment,
@@ -33,7 +33,7 @@ SENDERS = ["send.sh", "send_standard_library.py", "send_requests.py", "send_http
 
 def test_every_example_is_listed_and_every_listed_one_exists() -> None:
     listed = (EXAMPLES / "README.md").read_text()
-    programs = {each.name for each in EXAMPLES.iterdir() if each.suffix in PROGRAMS}
+    programs = {each.name for each in FILES}
     assert {name for name in programs if f"`{name}`" in listed} == programs
 
 

@@ -6,13 +6,13 @@ from html import unescape
 import pytest
 
 from tests.conftest import NewSender
+from tests.examples.programs import FILES as EXAMPLE_FILES
 from tests.sender import EXAMPLES, Sender, assert_refused
 from tests.servers.gunicorn import ROOT, Service
 from tests.servers.valkey import Valkey
 from vigilry_ingest.refusals import REFUSALS
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-EXAMPLE_FILES = [each for each in (ROOT / "examples").iterdir() if each.suffix in (".py", ".mjs", ".sh")]
 PAGES = [
     "/", "/docs", "/docs/errors", *(f"/docs/errors/{code}" for code in REFUSALS),
     "/docs/examples", *(f"/docs/examples/{each.name}" for each in EXAMPLE_FILES),

@@ -92,7 +92,7 @@ class Publisher:
         return [
             outcome
             if isinstance(outcome, PublishError)
-            else Published(job_id_of(outcome.entry_id), *outcome[1:])
+            else Published(job_id_of(outcome.entry_id), outcome.is_replay, outcome.left, outcome.reset_us)
             for outcome in self._append(appends, partition, deadline)
         ]
 
