@@ -9,9 +9,9 @@ from vigilry_ingest.config import Config
 from vigilry_ingest.services import attach, services
 from vigilry_ingest.stream.address import Host
 from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.lane import Appended, Lane
-from vigilry_ingest.stream.publisher import Publisher
-from vigilry_ingest.stream.script import Append
+from vigilry_ingest.stream.publishing.lane import Appended, Lane
+from vigilry_ingest.stream.publishing.publisher import Publisher
+from vigilry_ingest.stream.publishing.script import Append
 
 
 class _Lanes(Lane):
@@ -42,8 +42,7 @@ class _Publisher(Publisher):
 def _replace_publisher() -> None:
     config = Config.from_environ()
     publisher = _Publisher(
-        config.redis_url,
-        partitions=config.stream_partitions,
+        services().broker,
         most_entries=config.stream_max_entries,
         durability=config.durability,
         timeout_s=config.publish_timeout_ms / 1000,

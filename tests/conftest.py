@@ -1,6 +1,7 @@
 """What the tests share: real servers for the session, a project of its own for each test."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from vigilry_ingest.keys.registry import mint
 for _name in [name for name in os.environ if name.startswith("VIGILRY_")]:
     # A developer's own settings are not those that the tests speak of.
     del os.environ[_name]
+
+# A shell without job control starts what goes on in the background with Ctrl-C ignored, and a test's commands
+# would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Self
 
 from tests.servers.valkey import NOT_READY, connect
 from tests.servers.waiting import wait_until
-from vigilry_ingest.event import Delivered
-from vigilry_ingest.stream.consumer import Consumer, Limits
+from vigilry_ingest.handler import Delivered, Handler
+from vigilry_ingest.stream.consuming.consumer import Consumer, Limits
 from vigilry_ingest.stream.names import DEFAULT_GROUP
-
-Handler = Callable[[Sequence[Delivered]], None]
 
 
 class Running:

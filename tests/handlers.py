@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vigilry_ingest.event import Delivered
-from vigilry_ingest.stream.delivery import TryLater
+from vigilry_ingest.handler import Delivered, TryLater
 
 # The environment variable that names the folder of the notes, and of the files that tell what to do.
 FOLDER = "HANDLER_FOLDER"

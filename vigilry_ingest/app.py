@@ -12,7 +12,8 @@ from vigilry_ingest.endpoints import health, ingest_blueprint, metrics
 from vigilry_ingest.errors import register_errors
 from vigilry_ingest.keys.lookup import KeyLookup
 from vigilry_ingest.services import Services, attach
-from vigilry_ingest.stream.publisher import Publisher
+from vigilry_ingest.stream.publishing.publisher import Publisher
+from vigilry_ingest.stream.servers.broker import Broker
 from vigilry_ingest.tracing import make_tracing
 
 # To the database, for each process: one look-up in a sync worker and one question for its health.
@@ -44,13 +45,14 @@ def create_app(config: Config | None = None) -> Flask:
 
 def _make_services(config: Config) -> Services:
     engine = make_engine(config.database_url, connections=_CONNECTIONS[config.worker_class])
+    broker = Broker(config.redis_url, partitions=config.stream_partitions)
     return Services(
         config=config,
         engine=engine,
         keys=KeyLookup(engine, ttl_s=config.key_cache_ttl_s, stale_s=config.key_cache_stale_s),
+        broker=broker,
         publisher=Publisher(
-            config.redis_url,
-            partitions=config.stream_partitions,
+            broker,
             most_entries=config.stream_max_entries,
             durability=config.durability,
             timeout_s=config.publish_timeout_ms / 1000,

@@ -15,8 +15,8 @@ from vigilry_ingest.schemas.fields import Fault, InvalidEvent
 from vigilry_ingest.schemas.json_object import MalformedJson
 from vigilry_ingest.services import this_request
 from vigilry_ingest.stream.errors import PublishError, RateLimited
-from vigilry_ingest.stream.publisher import Published
-from vigilry_ingest.stream.script import Once
+from vigilry_ingest.stream.publishing.publisher import Published
+from vigilry_ingest.stream.publishing.script import Once
 from vigilry_ingest.telemetry import count_events
 
 Result = dict[str, Any]

@@ -51,22 +51,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises InvalidEntry when it is not one of ours: another version, a field missing, or not UTF-8.
         """
-        return cls(**_values(entry))
-
-
-class Delivered(Event, frozen=True, kw_only=True):
-    """An event as a worker's handler gets it: with its jobId, and the number of times it was delivered."""
-
-    job_id: str
-    attempts: int
-
-    @classmethod
-    def from_delivery(cls, entry: Mapping[bytes, bytes], job_id: str, attempts: int) -> "Delivered":
-        """Read a stream entry that was delivered to a worker.
-
-        Raises InvalidEntry.
-        """
-        return cls(**_values(entry), job_id=job_id, attempts=attempts)
+        return cls(**entry_values(entry))
 
 
 class InvalidEntry(ValueError):
@@ -119,7 +104,11 @@ _NAMES = tuple((name, name.encode()) for name in Event.__struct_fields__)
 _REQUIRED = tuple(field.name for field in msgspec.structs.fields(Event) if field.required)
 
 
-def _values(entry: Mapping[bytes, bytes]) -> dict[str, Any]:
+def entry_values(entry: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Read the fields of a stream entry, by name.
+
+    Raises InvalidEntry.
+    """
     version = entry.get(b"v", b"").decode("utf-8", "replace")
     if version != ENTRY_VERSION:
         raise InvalidEntry(f"entry version {version!r} is not {ENTRY_VERSION!r}")

@@ -10,7 +10,7 @@ from vigilry_ingest.event import Event, Receipt
 from vigilry_ingest.quota import quota_headers
 from vigilry_ingest.schemas.json_object import JsonObject
 from vigilry_ingest.services import IngestRequest, this_request
-from vigilry_ingest.stream.script import Once
+from vigilry_ingest.stream.publishing.script import Once
 from vigilry_ingest.telemetry import count_events
 from vigilry_ingest.tracing import checked_traceparent, traceparent_of
 

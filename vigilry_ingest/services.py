@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from vigilry_ingest.config import Config
 from vigilry_ingest.ids import new_ulid
 from vigilry_ingest.keys.lookup import Caller, KeyLookup
-from vigilry_ingest.stream.publisher import Publisher
+from vigilry_ingest.stream.publishing.publisher import Publisher
+from vigilry_ingest.stream.servers.broker import Broker
 from vigilry_ingest.tracing import Span, Tracing
 
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -29,6 +30,7 @@ class Services:
     config: Config
     engine: Engine
     keys: KeyLookup
+    broker: Broker
     publisher: Publisher
     # None unless VIGILRY_TRACING is on.
     tracing: Tracing | None = None

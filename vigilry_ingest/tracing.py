@@ -5,11 +5,11 @@ Nothing of OpenTelemetry is imported otherwise. Spans hold no key, no payload an
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from vigilry_ingest.config import ConfigError
-from vigilry_ingest.event import Delivered
+from vigilry_ingest.handler import Delivered, Handler
 
 # https://www.w3.org/TR/trace-context/#traceparent-header, version 00; ids of zeros only are invalid.
 _TRACEPARENT = re.compile(
@@ -19,7 +19,6 @@ _SAMPLED = 1
 
 # OpenTelemetry's own classes are not there without the extra.
 Span = Any
-Handler = Callable[[Sequence[Delivered]], None]
 
 
 def checked_traceparent(header: str | None) -> str | None:

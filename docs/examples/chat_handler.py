@@ -6,8 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
-from vigilry_ingest.event import Delivered
-from vigilry_ingest.stream.delivery import TryLater
+from vigilry_ingest.handler import Delivered, TryLater
 
 WEBHOOK_URL = os.environ["CHAT_WEBHOOK_URL"]
 

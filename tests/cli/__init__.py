@@ -178,8 +178,8 @@ class Running:
     def wait(self, timeout_s: float = _TIMEOUT_S) -> tuple[int, str, str]:
         """Wait for the end; return the exit code, what of the output was not yet read, and the errors."""
         assert self._popen.stderr
-        errors = self._popen.stderr.read().decode()
         returncode = self._popen.wait(timeout_s)
+        errors = self._popen.stderr.read().decode()
         self._reader.join(timeout_s)
         rest = [self._lines.get() for _ in range(self._lines.qsize())]
         return returncode, "".join(rest), errors

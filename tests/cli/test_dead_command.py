@@ -16,7 +16,7 @@ from tests.consuming import Notebook, Running, raise_for
 from tests.servers.valkey import Valkey
 from tests.servers.waiting import wait_until
 from tests.stream import an_event, publisher_on
-from vigilry_ingest.event import Delivered
+from vigilry_ingest.handler import Delivered
 from vigilry_ingest.stream.names import dead_key, events_key
 
 HOSTILE = "a\x1b[31mred\x1b]0;title\x07b\r\nc\td\u2028e\u202ef\x7fg"

@@ -19,7 +19,7 @@ from tests.servers.waiting import wait_until
 from tests.stream import wait_accepted
 from vigilry_ingest.db.migrate import upgrade
 from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.event import Delivered
+from vigilry_ingest.handler import Delivered
 from vigilry_ingest.keys.registry import mint
 from vigilry_ingest.store.writer import Store
 

@@ -25,7 +25,8 @@ from vigilry_ingest.db.migrate import upgrade
 from vigilry_ingest.db.models import StoredEvent
 from vigilry_ingest.db.patience import ERRAND
 from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.event import Delivered, Event, Receipt
+from vigilry_ingest.event import Event, Receipt
+from vigilry_ingest.handler import Delivered, TryLater
 from vigilry_ingest.ids import new_id
 from vigilry_ingest.keys.registry import mint
 from vigilry_ingest.schemas import events, server_error, stripe, webhook
@@ -40,7 +41,6 @@ from vigilry_ingest.store.finder import (
     to_event,
 )
 from vigilry_ingest.store.writer import Store
-from vigilry_ingest.stream.delivery import TryLater
 
 BEGIN = datetime(2026, 1, 31, 23, 59, 59, 123000, tzinfo=UTC)
 READERS = {

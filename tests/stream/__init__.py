@@ -17,8 +17,9 @@ from vigilry_ingest.db.session import make_engine
 from vigilry_ingest.event import Event
 from vigilry_ingest.keys.registry import Minted, mint
 from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.publisher import Publisher
-from vigilry_ingest.stream.script import Once
+from vigilry_ingest.stream.publishing.publisher import Publisher
+from vigilry_ingest.stream.publishing.script import Once
+from vigilry_ingest.stream.servers.broker import Broker
 
 STREAM = "vigilry:{0}:events"
 # What the issue allows from the moment that the broker is back.
@@ -84,14 +85,14 @@ def an_event(project_id: str, message: str = "a message") -> Event:
 
 def publisher_on(url: str, **settings: Any) -> Publisher:
     """Make a publisher with the product's defaults."""
+    broker = Broker(url, partitions=settings.pop("partitions", 1))
     defaults: dict[str, Any] = {
-        "partitions": 1,
         "most_entries": 1_000_000,
         "durability": "memory",
         "timeout_s": 1.0,
         "idempotency_ttl_s": 86_400,
     }
-    return Publisher(url, **(defaults | settings))
+    return Publisher(broker, **(defaults | settings))
 
 
 def refusal_of(publisher: Publisher, event: Event, *once: Once) -> PublishError:

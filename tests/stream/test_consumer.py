@@ -21,15 +21,14 @@ from tests.servers.valkey import Valkey
 from tests.servers.waiting import wait_until
 from tests.stream import an_event, new_project, publisher_on
 from tests.workers import Worker
-from vigilry_ingest.event import Delivered
-from vigilry_ingest.stream.consumer import Consumer
-from vigilry_ingest.stream.dead import DeadLetter, dead_letters
-from vigilry_ingest.stream.delivery import TryLater
+from vigilry_ingest.handler import Delivered, TryLater
+from vigilry_ingest.stream.consuming.consumer import Consumer
+from vigilry_ingest.stream.consuming.dead import DeadLetter, dead_letters
+from vigilry_ingest.stream.consuming.leases import LEASE_S
+from vigilry_ingest.stream.consuming.stopping import Stopping
 from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.leases import LEASE_S
 from vigilry_ingest.stream.names import DEFAULT_GROUP, dead_key, events_key, lease_key, partition_of
-from vigilry_ingest.stream.publisher import Publisher
-from vigilry_ingest.stream.stopping import Stopping
+from vigilry_ingest.stream.publishing.publisher import Publisher
 
 GROUP = DEFAULT_GROUP
 STOPPING = (Stopping.wait.__code__, Stopping.is_set.__code__)

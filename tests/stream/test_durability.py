@@ -26,8 +26,8 @@ from tests.stream import (
     refusal_of,
     wait_accepted,
 )
-from vigilry_ingest.stream.publisher import Published
-from vigilry_ingest.stream.script import Once
+from vigilry_ingest.stream.publishing.publisher import Published
+from vigilry_ingest.stream.publishing.script import Once
 
 TIMEOUT_S = 1.0
 GRACE_S = 0.5

@@ -16,7 +16,7 @@ from gevent import monkey
 from tests.servers.gunicorn import ROOT
 from tests.servers.waiting import wait_until
 from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.group_commit import MOST_IN_GROUP, GroupCommit
+from vigilry_ingest.stream.publishing.group_commit import MOST_IN_GROUP, GroupCommit
 
 UNDER_GEVENT = monkey.is_module_patched("threading")
 # Far beyond what anything here takes, so that a caller who waits for ever is seen as one.

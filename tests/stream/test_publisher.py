@@ -22,8 +22,8 @@ from tests.stream import (
 )
 from vigilry_ingest.event import Event
 from vigilry_ingest.stream.names import partition_of
-from vigilry_ingest.stream.publisher import Published, Publisher
-from vigilry_ingest.stream.script import Once
+from vigilry_ingest.stream.publishing.publisher import Published, Publisher
+from vigilry_ingest.stream.publishing.script import Once
 
 keys = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=255)
 KEY = Once("event", "order-4421", "fingerprint")

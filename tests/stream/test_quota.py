@@ -6,7 +6,7 @@ from tests.servers.valkey import Valkey
 from tests.stream import an_event, new_project, publisher_on
 from vigilry_ingest.event import Quota
 from vigilry_ingest.stream.errors import RateLimited
-from vigilry_ingest.stream.publisher import Published
+from vigilry_ingest.stream.publishing.publisher import Published
 
 
 @pytest.mark.parametrize("per_second", [1, 3, 7, 9, 11])

@@ -13,10 +13,10 @@ from tests.consuming import Notebook, Running, do_nothing
 from tests.servers.valkey import Valkey
 from tests.servers.waiting import wait_until
 from tests.stream import KeyStore, an_event, an_example, assert_503, publisher_on, wait_accepted
-from vigilry_ingest.event import Delivered
+from vigilry_ingest.handler import Delivered
+from vigilry_ingest.stream.consuming.retention import trim
 from vigilry_ingest.stream.names import dead_key, events_key
-from vigilry_ingest.stream.publisher import Publisher
-from vigilry_ingest.stream.retention import trim
+from vigilry_ingest.stream.publishing.publisher import Publisher
 
 STREAM = events_key(0)
 HOUR_MS = 3_600_000

@@ -16,7 +16,7 @@ from vigilry_ingest.cli.people import (
     progress,
 )
 from vigilry_ingest.services import services
-from vigilry_ingest.stream.dead import DeadLetter, dead_letter, dead_letters, drop, revive
+from vigilry_ingest.stream.consuming.dead import DeadLetter, dead_letter, dead_letters, drop, revive
 
 dead_group = AppGroup("dead", help="Dead letters: events that a group could not process.")
 

@@ -22,10 +22,10 @@ from vigilry_ingest.store.finder import (
     oldest_first,
     to_event,
 )
+from vigilry_ingest.stream.consuming.retention import has_group
 from vigilry_ingest.stream.names import job_number_of
 from vigilry_ingest.stream.reader import Reader, events_with
 from vigilry_ingest.stream.replay import replay
-from vigilry_ingest.stream.retention import has_group
 
 # 128 and the signal's number, as shells have it.
 _INTERRUPTED = 130

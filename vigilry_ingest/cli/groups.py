@@ -11,7 +11,7 @@ from vigilry_ingest.cli.people import (
     print_table,
 )
 from vigilry_ingest.services import services
-from vigilry_ingest.stream.retention import GroupState, forget_group, partition_state
+from vigilry_ingest.stream.consuming.retention import GroupState, forget_group, partition_state
 
 
 @click.command("stats")

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from vigilry_ingest.db.session import DatabaseError
 from vigilry_ingest.services import services
-from vigilry_ingest.stream.client import open_client
 from vigilry_ingest.stream.errors import PublishError
+from vigilry_ingest.stream.servers.client import open_client
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -10,11 +10,12 @@ import click
 from flask.cli import with_appcontext
 from prometheus_client import start_http_server
 
+from vigilry_ingest.handler import Handler
 from vigilry_ingest.logs import configure_logging
 from vigilry_ingest.metrics import registry_with
 from vigilry_ingest.services import services
 from vigilry_ingest.store.writer import Store
-from vigilry_ingest.stream.consumer import Consumer, Handler, Limits
+from vigilry_ingest.stream.consuming.consumer import Consumer, Limits
 from vigilry_ingest.stream.names import DEFAULT_GROUP
 
 _log = logging.getLogger(__name__)

@@ -38,7 +38,7 @@ def ready() -> tuple[Response, int]:
     # Both at once, so that two that hang are waited for no longer than one.
     key_store = Errand(lambda: check_migrated(parts.engine), place_s=budget_s)
     report = {
-        "broker": _outcome(parts.publisher.check),
+        "broker": _outcome(lambda: parts.broker.check(budget_s)),
         "keyStore": _outcome(lambda: key_store.result(max(deadline - time.monotonic(), 0.01))),
     }
     is_ready = all(outcome == "ok" for outcome in report.values())

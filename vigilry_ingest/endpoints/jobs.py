@@ -7,6 +7,7 @@ from flask import Blueprint, Response, abort, jsonify
 from vigilry_ingest.db.patience import ask
 from vigilry_ingest.services import this_request
 from vigilry_ingest.store.finder import find_job, to_event
+from vigilry_ingest.stream.jobs import find_standing
 from vigilry_ingest.stream.names import DEFAULT_GROUP, job_number_of
 
 blueprint = Blueprint("jobs", __name__)
@@ -43,7 +44,9 @@ def _stored(number: int) -> dict[str, Any] | None:
 
 def _on_the_way(job_id: str) -> dict[str, Any] | None:
     request = this_request()
-    standing = request.services.publisher.standing_of(job_id, request.caller.project_id, group=DEFAULT_GROUP)
+    broker, project_id = request.services.broker, request.caller.project_id
+    timeout_s = request.services.config.publish_timeout_ms / 1000
+    standing = find_standing(broker, project_id, job_id, group=DEFAULT_GROUP, timeout_s=timeout_s)
     if standing is None:
         return None
     answer: dict[str, Any] = {

@@ -11,8 +11,7 @@ from vigilry_ingest.db.bulk import copy_new_rows, insert_new_rows
 from vigilry_ingest.db.models import EventCorrelation, StoredEvent
 from vigilry_ingest.db.patience import ask
 from vigilry_ingest.db.session import DatabaseError, session_on
-from vigilry_ingest.event import Delivered
-from vigilry_ingest.stream.delivery import TryLater
+from vigilry_ingest.handler import Delivered, TryLater
 from vigilry_ingest.stream.names import job_number_of
 
 # The lengths of the columns; a correlation key beyond them is kept in the event, and not found by.

@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple
 from redis.exceptions import RedisError
 
 from vigilry_ingest.stream.address import Host
-from vigilry_ingest.stream.broker import Broker
-from vigilry_ingest.stream.durability import Durability, read_durability
 from vigilry_ingest.stream.errors import explain
+from vigilry_ingest.stream.publishing.durability import Durability, read_durability
+from vigilry_ingest.stream.servers.broker import Broker
 
 # XAUTOCLAIM, by which a worker takes over what a dead one left, came with 6.2; WAITAOF with 7.2.
 _OLDEST = (6, 2)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from vigilry_ingest.stream.client import open_client
+from vigilry_ingest.stream.consuming.retention import PartitionState, partition_state
 from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.retention import PartitionState, partition_state
+from vigilry_ingest.stream.servers.client import open_client
 
 # Below Prometheus' own time-out for a scrape, 10 s.
 _BUDGET_S = 5.0

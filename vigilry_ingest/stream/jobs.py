@@ -6,8 +6,7 @@ from typing import Any, Literal, NamedTuple
 from redis.exceptions import RedisError, ResponseError
 
 from vigilry_ingest.event import Event, InvalidEntry
-from vigilry_ingest.stream.broker import Broker
-from vigilry_ingest.stream.dead import DROPPED
+from vigilry_ingest.stream.consuming.dead import DROPPED
 from vigilry_ingest.stream.errors import explain
 from vigilry_ingest.stream.names import (
     dead_index_key,
@@ -17,6 +16,7 @@ from vigilry_ingest.stream.names import (
     order_of,
     partition_of,
 )
+from vigilry_ingest.stream.servers.broker import Broker
 
 # A revived entry may die and be revived again; each time the index leads one step on.
 _MOST_STEPS = 20

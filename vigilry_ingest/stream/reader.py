@@ -6,8 +6,8 @@ from typing import Any
 
 from vigilry_ingest.event import Event, InvalidEntry
 from vigilry_ingest.ids import made_at_ms
-from vigilry_ingest.stream.client import open_client
 from vigilry_ingest.stream.names import entry_id_of, events_key, job_id_of, order_of
+from vigilry_ingest.stream.servers.client import open_client
 
 _AT_ONCE = 500
 _LOOK_EVERY_S = 0.2

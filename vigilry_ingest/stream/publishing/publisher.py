@@ -7,15 +7,14 @@ from typing import NamedTuple
 
 from vigilry_ingest.event import Event, Quota
 from vigilry_ingest.stream.address import Host
-from vigilry_ingest.stream.broker import Broker
-from vigilry_ingest.stream.connection import connection_to
-from vigilry_ingest.stream.durability import read_durability
 from vigilry_ingest.stream.errors import Moved, PublishError
-from vigilry_ingest.stream.jobs import Standing, find_standing
-from vigilry_ingest.stream.lane import Appended, Lane
 from vigilry_ingest.stream.names import job_id_of, partition_of
-from vigilry_ingest.stream.node import Node
-from vigilry_ingest.stream.script import Append, Once, append_of
+from vigilry_ingest.stream.publishing.durability import read_durability
+from vigilry_ingest.stream.publishing.lane import Appended, Lane
+from vigilry_ingest.stream.publishing.script import Append, Once, append_of
+from vigilry_ingest.stream.servers.broker import Broker
+from vigilry_ingest.stream.servers.connection import connection_to
+from vigilry_ingest.stream.servers.node import Node
 
 # A partition that is on its way between servers is followed this often before the sender is told to retry.
 _MOST_HOPS = 5
@@ -38,16 +37,15 @@ class Publisher:
 
     def __init__(
         self,
-        url: str,
+        broker: Broker,
         *,
-        partitions: int,
         most_entries: int,
         durability: str,
         timeout_s: float,
         idempotency_ttl_s: int,
     ) -> None:
-        """Prepare; nothing is connected yet. Raises ConfigError, and ValueError for the durability."""
-        self._broker = Broker(url, partitions=partitions)
+        """Prepare; nothing is connected yet. Raises ValueError for the durability."""
+        self._broker = broker
         self._durability = read_durability(durability)
         self._most_entries = most_entries
         self._timeout_s = timeout_s
@@ -126,20 +124,6 @@ class Publisher:
             for index, outcome in zip(followed, self._lane(to.host).append(again, deadline), strict=True):
                 outcomes[index] = outcome
         return outcomes
-
-    def check(self) -> None:
-        """Ask the broker for a sign of life.
-
-        Raises PublishError when there is none within the publish time-out.
-        """
-        self._broker.check(self._timeout_s)
-
-    def standing_of(self, job_id: str, project_id: str, *, group: str) -> Standing | None:
-        """Find out where a project's job stands for a group; None when the streams know nothing of it.
-
-        Raises PublishError.
-        """
-        return find_standing(self._broker, project_id, job_id, group=group, timeout_s=self._timeout_s)
 
     def close(self) -> None:
         """Drop the connections."""

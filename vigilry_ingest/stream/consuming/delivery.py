@@ -3,15 +3,15 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from vigilry_ingest.event import Delivered
+from vigilry_ingest.handler import Delivered, Handler, TryLater
 from vigilry_ingest.metrics import handler_seconds_by, worker_batch_events_by, worker_events_by
-from vigilry_ingest.stream.dead import bury
+from vigilry_ingest.stream.consuming.dead import bury
+from vigilry_ingest.stream.consuming.pending import Delivery, claim, uncount
+from vigilry_ingest.stream.consuming.stopping import Stopping
 from vigilry_ingest.stream.names import events_key, job_id_of
-from vigilry_ingest.stream.pending import Delivery, claim, uncount
-from vigilry_ingest.stream.stopping import Stopping
 
 _log = logging.getLogger(__name__)
 
@@ -19,15 +19,11 @@ _SHORTEST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 
 
-class TryLater(Exception):
-    """Raised by a handler whose own means are down: none of the events is at fault, and none is counted."""
-
-
 class Hands:
     """Calls the handler and settles each delivery: acknowledged, tried again later, or dead."""
 
     def __init__(
-        self, client: Any, handler: Callable[[Sequence[Delivered]], None], *, group: str, name: str,
+        self, client: Any, handler: Handler, *, group: str, name: str,
         most_deliveries: int, stopping: Stopping,
     ) -> None:  # fmt: skip
         self._client = client

@@ -7,9 +7,10 @@ from typing import Any
 from hiredis import pack_command
 from redis import exceptions
 
-from vigilry_ingest.stream.connection import BoundedConnection
 from vigilry_ingest.stream.errors import explain, not_answered, not_sent
-from vigilry_ingest.stream.script import Command
+from vigilry_ingest.stream.servers.connection import BoundedConnection
+
+Command = Sequence[str | bytes | int]
 
 # A connection that was in use this short a while ago is taken to be alive; an older one is looked at first,
 # so that a broker restarted in a quiet hour costs no sender a 503.

@@ -4,25 +4,22 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from vigilry_ingest.event import Delivered
+from vigilry_ingest.handler import Handler
 from vigilry_ingest.ids import new_id
 from vigilry_ingest.stream.address import read_address
-from vigilry_ingest.stream.client import make_client
-from vigilry_ingest.stream.delivery import Hands
-from vigilry_ingest.stream.intake import BLOCK_MS, Intake
-from vigilry_ingest.stream.leases import Leases
-from vigilry_ingest.stream.pending import has_strays, make_group, pending_ids, remove_idle_consumers
-from vigilry_ingest.stream.retention import trim
-from vigilry_ingest.stream.stopping import Stopping
+from vigilry_ingest.stream.consuming.delivery import Hands
+from vigilry_ingest.stream.consuming.intake import BLOCK_MS, Intake
+from vigilry_ingest.stream.consuming.leases import Leases
+from vigilry_ingest.stream.consuming.pending import has_strays, make_group, pending_ids, remove_idle_consumers
+from vigilry_ingest.stream.consuming.retention import trim
+from vigilry_ingest.stream.consuming.stopping import Stopping
+from vigilry_ingest.stream.servers.client import make_client
 
 _log = logging.getLogger(__name__)
-
-Handler = Callable[[Sequence[Delivered]], None]
 
 _CLIENT_TIMEOUT_S = 5.0
 _TIDY_EVERY_S = 1.0

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from vigilry_ingest.stream.names import DEFAULT_GROUP, dead_key, events_key, lease_key
 
-_TRIM = files("vigilry_ingest.stream").joinpath("trim.lua").read_text()
+_TRIM = files("vigilry_ingest.stream.consuming").joinpath("trim.lua").read_text()
 # A group with something to do whose consumers have all been away for this long looks abandoned.
 _ABANDONED_S = 3600.0
 

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from redis.exceptions import NoScriptError, RedisError
 
 from vigilry_ingest.metrics import GROUP_EVENTS, PUBLISH_SECONDS
-from vigilry_ingest.stream.durability import Durability
 from vigilry_ingest.stream.errors import Moved, PublishError, explain
-from vigilry_ingest.stream.group_commit import GroupCommit
-from vigilry_ingest.stream.node import Node
-from vigilry_ingest.stream.routes import Routes
-from vigilry_ingest.stream.script import Append, Command
+from vigilry_ingest.stream.publishing.durability import Durability
+from vigilry_ingest.stream.publishing.group_commit import GroupCommit
+from vigilry_ingest.stream.publishing.script import Append
+from vigilry_ingest.stream.servers.node import Command, Node
+from vigilry_ingest.stream.servers.routes import Routes
 
 # These say that the server is not, or no longer, the one to append to.
 _DOUBTFUL = frozenset(

@@ -18,8 +18,8 @@ from vigilry_ingest.stream.names import (
 # What the index says of a dead letter that was deleted.
 DROPPED = "dropped"
 
-_BURY = files("vigilry_ingest.stream").joinpath("bury.lua").read_text()
-_REVIVE = files("vigilry_ingest.stream").joinpath("revive.lua").read_text()
+_BURY = files("vigilry_ingest.stream.consuming").joinpath("bury.lua").read_text()
+_REVIVE = files("vigilry_ingest.stream.consuming").joinpath("revive.lua").read_text()
 _LONGEST_REASON = 500
 _AT_ONCE = 100
 _MOST_ARGUMENTS = 4000

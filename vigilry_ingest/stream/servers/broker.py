@@ -7,11 +7,10 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from vigilry_ingest.stream.address import Host, read_address
-from vigilry_ingest.stream.connection import connection_to
 from vigilry_ingest.stream.errors import PublishError, explain, not_sent
-from vigilry_ingest.stream.node import Node
-from vigilry_ingest.stream.routes import routes_of
-from vigilry_ingest.stream.script import Command
+from vigilry_ingest.stream.servers.connection import connection_to
+from vigilry_ingest.stream.servers.node import Command, Node
+from vigilry_ingest.stream.servers.routes import routes_of
 
 
 class Broker:

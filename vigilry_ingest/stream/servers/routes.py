@@ -9,10 +9,10 @@ from redis import exceptions
 from redis.crc import key_slot
 
 from vigilry_ingest.stream.address import Address, Host
-from vigilry_ingest.stream.client import find_primary
-from vigilry_ingest.stream.connection import connection_to
 from vigilry_ingest.stream.errors import explain, not_sent
 from vigilry_ingest.stream.names import events_key
+from vigilry_ingest.stream.servers.client import find_primary
+from vigilry_ingest.stream.servers.connection import connection_to
 
 # While a server is down, whoever knows better is not asked more often than this.
 _ASK_EVERY_S = 0.1

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from vigilry_ingest.event import Event, Quota
 from vigilry_ingest.stream.names import events_key, marker_key, quota_key
+from vigilry_ingest.stream.servers.node import Command
 
-_SOURCE = files("vigilry_ingest.stream").joinpath("append.lua").read_text()
+_SOURCE = files("vigilry_ingest.stream.publishing").joinpath("append.lua").read_text()
 # The name by which the server keeps the script; it is not a matter of security.
 _DIGEST = hashlib.sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
-
-Command = Sequence[str | bytes | int]
 
 
 class Once(NamedTuple):

@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+from vigilry_ingest.stream.consuming.pending import Delivery
 from vigilry_ingest.stream.names import events_key
-from vigilry_ingest.stream.pending import Delivery
 
 # The server ends a blocking read this soon, so that a worker looks up from it now and then.
 BLOCK_MS = 500

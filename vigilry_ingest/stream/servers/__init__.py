@@ -1,0 +1,1 @@
+"""The broker's servers: connections, which server has a partition, and bounded questions."""
