@@ -1,6 +1,7 @@
 // An Express application that reports its unhandled errors in the background, so that no answer waits.
 import express from "express";
 
+const { INGEST_URL, INGEST_API_KEY, PORT } = process.env;
 const app = express();
 app.use(express.json());
 
@@ -10,27 +11,36 @@ app.get("/orders/:number", (request) => {
   throw new TypeError(`Cannot read order ${request.params.number}`);
 });
 
-// After all routes, and with four arguments: so Express knows it for an error handler.
-app.use((error, request, response, next) => {
-  // A malformed body or address is the client's error: Express answers it as it should.
-  const status = error.status ?? error.statusCode ?? 500;
-  if (response.headersSent || status < 500) return next(error);
-  fetch(`${process.env.VIGILRY_URL}/ingest/server-error`, {
+// Cut to what is worth reporting; half a surrogate pair is no JSON.
+const text = (said) => String(said).slice(0, 100_000).toWellFormed();
+
+async function report(error, request) {
+  const answer = await fetch(`${INGEST_URL}/ingest/server-error`, {
     method: "POST",
-    headers: { "X-Api-Key": process.env.VIGILRY_API_KEY, "Content-Type": "application/json" },
+    headers: { "X-Api-Key": INGEST_API_KEY, "Content-Type": "application/json" },
     body: JSON.stringify({
-      status_code: status,
-      path: request.path,
+      status_code: 500,
+      path: text(request.path),
       method: request.method,
-      error_message: error.message || String(error),
-      stack: error.stack,
+      error_message: text(error?.message || error || "unknown"),
+      stack: error?.stack && text(error.stack),
       correlation: { request_id: request.get("X-Request-Id") ?? "" },
     }),
     signal: AbortSignal.timeout(2000),
-  })
-    .then((answer) => answer.body?.cancel())
-    .catch(() => {}); // A report that fails must not become another error.
-  response.status(status).send("Something went wrong.");
+  });
+  if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+  await answer.body?.cancel();
+}
+
+// After all routes, and with four arguments: so Express knows it for an error handler.
+app.use((error, request, response, next) => {
+  // A malformed body or address is the client's error, and Express answers it as it should. What else has a
+  // status, such as an HTTP client's failure, has somebody else's.
+  if (response.headersSent || error?.expose || error instanceof URIError) return next(error);
+  console.error(error);
+  // A report that fails must not become another error.
+  report(error, request).catch((failure) => console.error("An error was not reported:", failure));
+  response.status(500).send("Something went wrong.");
 });
 
-app.listen(Number(process.env.PORT), "127.0.0.1");
+app.listen(Number(PORT), "127.0.0.1");

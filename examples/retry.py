@@ -9,14 +9,17 @@ import uuid
 import httpx
 
 LONGEST_PAUSE_S = 10.0
+# Who is asked to wait for longer gives up, and may keep the event for later.
+MOST_PATIENCE_S = 120.0
 
 
 def is_worth_a_retry(answer: httpx.Response) -> bool:
     """Say whether the same request may succeed later."""
+    by_status = answer.status_code in (408, 425, 429) or answer.status_code >= 500
     if answer.headers.get("Content-Type", "").startswith("application/problem+json"):
-        return bool(answer.json()["retryable"])
+        return bool(answer.json().get("retryable", by_status))
     # A proxy in between answered, in a form of its own.
-    return answer.status_code in (408, 425, 429) or answer.status_code >= 500
+    return by_status
 
 
 def asked_pause_s(answer: httpx.Response) -> float:
@@ -26,30 +29,33 @@ def asked_pause_s(answer: httpx.Response) -> float:
 
 
 def send(client: httpx.Client, event: dict[str, str], tries: int = 12) -> str:
-    """Return the jobId; raise the last failure, or at once what no retry can mend."""
+    """Return the jobId; raise the last failure, at once where no retry can mend it."""
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     for attempt in range(tries):
-        pause_s, asked_s = min(0.1 * 2**attempt, LONGEST_PAUSE_S), 0.0
+        failure: httpx.HTTPError
+        asked_s = 0.0
         try:
             answer = client.post("/ingest/events", json=event, headers=headers)
-            if answer.is_success:
-                return str(answer.json()["jobId"])
-            if not is_worth_a_retry(answer):
-                answer.raise_for_status()
-            asked_s = asked_pause_s(answer)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             # Whether it was stored is not known, and need not be: the key stays the same.
-            print(f"try {attempt + 1}: {error!r}", file=sys.stderr)
+            failure = error
         else:
-            print(f"try {attempt + 1}: {answer.status_code}", file=sys.stderr)
+            if answer.status_code == 202:
+                return str(answer.json()["jobId"])
+            said = f"{answer.status_code}: {answer.text[:500]}"
+            failure = httpx.HTTPStatusError(said, request=answer.request, response=answer)
+            asked_s = asked_pause_s(answer)
+            if not is_worth_a_retry(answer) or asked_s > MOST_PATIENCE_S:
+                break
+        print(f"try {attempt + 1}: {failure}", file=sys.stderr)
         if attempt + 1 < tries:
             # Never before the moment that was asked for, and not all senders at once.
-            time.sleep(asked_s + pause_s * random.uniform(0.5, 1.0))
-    raise RuntimeError(f"not stored after {tries} tries")
+            time.sleep(asked_s + min(0.1 * 2**attempt, LONGEST_PAUSE_S) * random.uniform(0.5, 1.0))
+    raise failure
 
 
 if __name__ == "__main__":
     with httpx.Client(
-        base_url=os.environ["VIGILRY_URL"], headers={"X-Api-Key": os.environ["VIGILRY_API_KEY"]}, timeout=5
+        base_url=os.environ["INGEST_URL"], headers={"X-Api-Key": os.environ["INGEST_API_KEY"]}, timeout=5
     ) as client:
         print(send(client, {"type": "order_paid", "severity": "INFO", "message": "Order 4421 is paid"}))

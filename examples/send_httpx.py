@@ -6,11 +6,10 @@ import sys
 import httpx
 
 with httpx.Client(
-    base_url=os.environ["VIGILRY_URL"], headers={"X-Api-Key": os.environ["VIGILRY_API_KEY"]}, timeout=5
+    base_url=os.environ["INGEST_URL"], headers={"X-Api-Key": os.environ["INGEST_API_KEY"]}, timeout=5
 ) as client:
     event = {"type": "deployed", "severity": "INFO", "message": "Version 42 is out", "source": "httpx"}
     answer = client.post("/ingest/events", json=event)
-    if answer.is_error:
-        problem = answer.json()
-        sys.exit(f"{problem['code']}: {problem['detail']} {problem.get('errors', '')}")
+    if answer.status_code != 202:
+        sys.exit(f"{answer.status_code}: {answer.text}")
     print(answer.json()["jobId"])

@@ -29,27 +29,32 @@ def environment(service: Service, sender: Sender) -> dict[str, str]:
 def environment_of(url: str, key: str = "any") -> dict[str, str]:
     """Give what an example reads, where it is not the service that it speaks to."""
     return dict(os.environ) | {
-        "VIGILRY_URL": url,
-        "VIGILRY_API_KEY": key,
+        "INGEST_URL": url,
+        "INGEST_API_KEY": key,
         "GITHUB_WEBHOOK_SECRET": SECRET,
         "STRIPE_WEBHOOK_SECRET": SECRET,
         "PYTHONPATH": str(EXAMPLES),
     }
 
 
-def run(name: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(name: str, env: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
     """Run an example to its end."""
     program = shutil.which(PROGRAMS[Path(name).suffix])
     if program is None or (name == "send.sh" and not shutil.which("curl")):
         require(f"what runs {name} is not installed")
     return subprocess.run(
-        [program, str(EXAMPLES / name)], env=env, capture_output=True, text=True, timeout=60, check=False
+        [program, str(EXAMPLES / name), *options],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
-def run_well(name: str, env: dict[str, str]) -> str:
+def run_well(name: str, env: dict[str, str], *options: str) -> str:
     """Run an example to its end, check that it ends well, and return what it prints."""
-    done = run(name, env)
+    done = run(name, env, *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

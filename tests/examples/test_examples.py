@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Engine
 
 from tests.examples.programs import (
     EXAMPLES,
@@ -27,6 +28,8 @@ from tests.servers.gunicorn import Service
 from tests.servers.process import Process
 from tests.servers.valkey import Valkey
 from tests.servers.waiting import free_port
+from vigilry_ingest.event import Quota
+from vigilry_ingest.keys.projects import limit
 
 SENDERS = ["send.sh", "send_standard_library.py", "send_requests.py", "send_httpx.py", "send.mjs"]
 
@@ -46,21 +49,31 @@ def test_a_sender_sends_one_event_and_says_its_job(name: str, service: Service, 
     assert entry[b"message"] == b"Version 42 is out"
 
 
-def test_a_refusal_is_said_in_words(service: Service, sender: Sender) -> None:
-    env = environment(service, sender) | {"VIGILRY_API_KEY": "wrong"}
-    done = run("send_httpx.py", env)
+@pytest.mark.parametrize("name", [*SENDERS, "batch.py", "retry.py"])
+def test_a_refusal_is_said_in_words_and_by_the_exit_code(name: str, service: Service, sender: Sender) -> None:
+    done = run(name, environment(service, sender) | {"INGEST_API_KEY": "wrong"})
     assert done.returncode == 1
-    assert done.stderr.startswith("invalid_api_key: ")
+    assert "401" in done.stderr
+    assert "The API key is unknown, mistyped, expired or revoked." in done.stderr
+    assert "try 1" not in done.stderr, "no retry can mend it"
 
 
-def test_a_batch_is_sent_in_both_forms_and_its_keys_keep_it_from_being_stored_twice(
-    service: Service, sender: Sender
+@pytest.mark.parametrize("form", [[], ["--lines"]])
+def test_a_batch_is_sent_and_its_keys_keep_it_from_being_stored_twice(
+    form: list[str], service: Service, sender: Sender
 ) -> None:
+    said = [run_well("batch.py", environment(service, sender), *form).splitlines() for _ in range(2)]
+    assert said[0] == said[1]
+    assert len(said[0]) == len(sender.published()) == 4
+    assert all(line.startswith("queued bull-") for line in said[0])
+
+
+def test_what_is_over_the_quota_of_a_batch_is_sent_again(
+    service: Service, sender: Sender, engine: Engine
+) -> None:
+    limit(engine, sender.minted.project_id, Quota(per_second=1, burst=2))
     said = run_well("batch.py", environment(service, sender)).splitlines()
-    assert len(said) == 8
-    assert all(" queued bull-" in line for line in said)
-    # The three with keys once, the one without twice.
-    assert len(sender.published()) == 5
+    assert len(said) == len(sender.published()) == 4
 
 
 def test_retries_store_an_event_once_although_the_broker_was_away(sender: Sender, service: Service) -> None:
@@ -76,14 +89,6 @@ def test_retries_store_an_event_once_although_the_broker_was_away(sender: Sender
         assert own.ask("XLEN", "vigilry:{0}:events") == 1
 
 
-def test_what_no_retry_can_mend_is_not_tried_again(service: Service, sender: Sender) -> None:
-    env = environment(service, sender) | {"VIGILRY_API_KEY": "wrong"}
-    done = run("retry.py", env)
-    assert done.returncode == 1
-    assert "401" in done.stderr
-    assert "try 1" not in done.stderr
-
-
 def test_a_flask_application_reports_its_errors_and_answers_all_the_same(
     service: Service, sender: Sender
 ) -> None:
@@ -97,9 +102,11 @@ def test_a_flask_application_reports_its_errors_and_answers_all_the_same(
 
 
 def test_an_application_answers_although_nobody_takes_its_report(service: Service, sender: Sender) -> None:
-    env = environment(service, sender) | {"VIGILRY_URL": f"http://127.0.0.1:{free_port()}"}
+    env = environment(service, sender) | {"INGEST_URL": f"http://127.0.0.1:{free_port()}"}
     with flask_app("flask_errors", env) as app:
         assert [httpx.get(f"{app.url}/orders/7").status_code for _ in range(3)] == [500] * 3
+        app.wait_for(lambda: "An error was not reported" in app.log_text(), "it says so")
+        assert "KeyError: 'order 7'" in app.log_text()
 
 
 def test_an_express_application_reports_its_errors(
@@ -149,7 +156,7 @@ def test_stripes_webhooks_are_passed_on_once_and_nobody_elses(service: Service, 
 def test_a_forwarder_lets_the_sender_try_again_when_the_service_refuses(
     service: Service, sender: Sender
 ) -> None:
-    env = environment(service, sender) | {"VIGILRY_API_KEY": "wrong"}
+    env = environment(service, sender) | {"INGEST_API_KEY": "wrong"}
     payload = b'{"type": "charge.failed", "data": {}}'
     now = int(time.time())
     headers = {"Stripe-Signature": f"t={now},v1={signed(b'%d.' % now + payload)}"}
