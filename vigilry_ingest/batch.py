@@ -2,13 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, cast
+from itertools import islice
+from typing import Any
 
 import msgspec
+from flask import Response
 from msgspec.structs import replace
 
+from vigilry_ingest.application import Answer
 from vigilry_ingest.event import Event, Receipt
 from vigilry_ingest.ids import new_id
+from vigilry_ingest.quota import quota_headers
 from vigilry_ingest.receipt import IdempotencyKeyError, checked_key, once_keys
 from vigilry_ingest.schemas.batch import read_item
 from vigilry_ingest.schemas.fields import Fault, InvalidEvent
@@ -21,17 +25,27 @@ from vigilry_ingest.telemetry import count_events
 
 Result = dict[str, Any]
 
+# Of all items together: nobody mends more at once, and a small body could draw a large answer.
+_MOST_FAULTS = 100
+
 
 class NothingAccepted(Exception):
-    """No item of a batch can be taken; ``results`` says of each why."""
+    """No item of a batch was taken; ``results`` says of each why.
 
-    def __init__(self, results: list[Result]) -> None:
-        super().__init__(f"None of the {len(results)} events can be taken; results says why.")
+    ``code`` is the word that all of them share, or ``invalid_event``; ``limited`` is there when some of them
+    only have to wait.
+    """
+
+    def __init__(self, results: list[Result], limited: RateLimited | None) -> None:
+        super().__init__(f"None of the {len(results)} events was taken; results says why.")
         self.results = results
+        self.limited = limited
+        codes = {result["code"] for result in results}
+        self.code = codes.pop() if len(codes) == 1 else "invalid_event"
 
 
-def store_batch(items: Sequence[bytes], receipt: Receipt) -> bytes:
-    """Store what can be taken of a batch, and return the JSON that tells what became of each item, in order.
+def store_batch(items: Sequence[bytes], receipt: Receipt) -> Response:
+    """Store what can be taken of a batch, and answer 202 with what became of each item, in order.
 
     Raises InvalidEvent, NothingAccepted, IdempotencyKeyError, and PublishError when the broker failed: then
     any of the items may be stored.
@@ -43,22 +57,35 @@ def store_batch(items: Sequence[bytes], receipt: Receipt) -> bytes:
     results: list[Result] = []
     taken: list[tuple[Event, list[Once]]] = []
     places: list[int] = []
+    untold = _MOST_FAULTS
     for index, text in enumerate(items):
         try:
             taken.append(_read(text, receipt))
             places.append(index)
             results.append({})
         except (MalformedJson, InvalidEvent, IdempotencyKeyError) as error:
-            results.append(_rejected(index, error))
+            results.append(_rejected(index, error, untold))
+            untold -= len(results[-1]["errors"])
     count_events("unknown", "rejected", len(items) - len(taken))
-    for index, outcome in zip(places, _publish(taken, receipt.project_id), strict=True):
+    outcomes = _publish(taken, receipt.project_id)
+    for index, outcome in zip(places, outcomes, strict=True):
         results[index] = _result(index, outcome)
+    return _answer(results, outcomes)
+
+
+def _answer(results: list[Result], outcomes: Sequence[Published | PublishError]) -> Response:
+    limited = next((each for each in outcomes if isinstance(each, RateLimited)), None)
     accepted = sum(result["status"] == "queued" for result in results)
     if not accepted:
-        raise NothingAccepted(results)
-    return msgspec.json.encode(
-        {"accepted": accepted, "rejected": len(results) - accepted, "results": results}
-    )
+        raise NothingAccepted(results, limited)
+    headers = [("Content-Type", "application/json")]
+    if limited is not None:
+        headers.append(("Retry-After", str(limited.retry_after_s)))
+    # The last that was taken knows what is left.
+    told = limited or next(each for each in reversed(outcomes) if isinstance(each, Published))
+    headers += quota_headers(this_request().caller.quota, told)
+    body = {"accepted": accepted, "rejected": len(results) - accepted, "results": results}
+    return Answer(msgspec.json.encode(body), 202, headers)
 
 
 def _publish(taken: list[tuple[Event, list[Once]]], project_id: str) -> Sequence[Published | PublishError]:
@@ -81,8 +108,6 @@ def _publish(taken: list[tuple[Event, list[Once]]], project_id: str) -> Sequence
     for outcome in outcomes:
         if isinstance(outcome, PublishError) and _is_failure(outcome):
             raise outcome
-    if all(isinstance(outcome, RateLimited) for outcome in outcomes):
-        raise cast(RateLimited, outcomes[0])
     return outcomes
 
 
@@ -112,9 +137,9 @@ def _result(index: int, outcome: Published | PublishError) -> Result:
     return _rejection(index, outcome.code, [Fault(where, outcome.code, outcome.detail)])
 
 
-def _rejected(index: int, error: Exception) -> Result:
+def _rejected(index: int, error: Exception, most_faults: int) -> Result:
     if isinstance(error, InvalidEvent):
-        return _rejection(index, "invalid_event", error.faults)
+        return _rejection(index, "invalid_event", list(islice(error.faults, most_faults)))
     if isinstance(error, IdempotencyKeyError):
         fault = Fault("/idempotencyKey", "invalid_idempotency_key", str(error))
         return _rejection(index, "invalid_idempotency_key", [fault])

@@ -83,15 +83,18 @@ def register_errors(app: Flask) -> None:
 
 
 def _invalid_event(error: InvalidEvent) -> Response:
-    where = ", ".join(fault.pointer for fault in error.faults[:5])
     errors = [fault._asdict() for fault in error.faults]
+    where = ", ".join(each["pointer"] for each in errors[:5])
     return problem(
         "invalid_event", f"{len(errors)} to mend: {where}; see errors.", members={"errors": errors}
     )
 
 
 def _nothing_accepted(error: NothingAccepted) -> Response:
-    return problem("invalid_event", str(error), members={"results": error.results})
+    members = {"results": error.results}
+    if error.limited is not None:
+        return _limited(error.limited, str(error), members)
+    return problem(error.code, str(error), members=members)
 
 
 def _publish_error(error: PublishError) -> Response:
@@ -101,8 +104,12 @@ def _publish_error(error: PublishError) -> Response:
 
 
 def _rate_limited(error: RateLimited) -> Response:
-    answer = problem(error.code, error.detail, retry_after=error.retry_after)
-    answer.headers.extend(quota_headers(this_request().caller.quota, 0, error.reset_us))
+    return _limited(error, error.detail, {})
+
+
+def _limited(error: RateLimited, detail: str, members: Mapping[str, Any]) -> Response:
+    answer = problem(error.code, detail, members=members, retry_after=error.retry_after)
+    answer.headers.extend(quota_headers(this_request().caller.quota, error))
     return answer
 
 

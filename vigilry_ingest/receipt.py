@@ -1,6 +1,7 @@
 """What every ingest view does at its two ends: write the receipt of an event, and answer 202."""
 
 import hashlib
+import re
 from datetime import UTC, datetime
 
 from flask import Response
@@ -14,7 +15,7 @@ from vigilry_ingest.stream.publishing.script import Once
 from vigilry_ingest.telemetry import count_events
 from vigilry_ingest.tracing import checked_traceparent, traceparent_of
 
-_LONGEST_KEY = 255
+_KEY = re.compile("[!-~](?:[ -~]{0,253}[!-~])?")
 
 
 class IdempotencyKeyError(ValueError):
@@ -51,8 +52,10 @@ def checked_key(key: str | None) -> str | None:
 
     Raises IdempotencyKeyError.
     """
-    if key is not None and not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
-        raise IdempotencyKeyError(f"An Idempotency-Key has 1 to {_LONGEST_KEY} visible ASCII characters.")
+    if key is not None and not _KEY.fullmatch(key):
+        raise IdempotencyKeyError(
+            "An Idempotency-Key has 1 to 255 printable ASCII characters, no blank at an end."
+        )
     return key
 
 
@@ -79,6 +82,5 @@ def accept(event: Event, body: JsonObject) -> Response:
     headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
     if published.is_replay:
         headers.append(("Idempotent-Replayed", "true"))
-    if published.left is not None:
-        headers += quota_headers(request.caller.quota, published.left, published.reset_us)
+    headers += quota_headers(request.caller.quota, published)
     return Answer(f'{{"jobId":"{published.job_id}","status":"queued"}}'.encode(), 202, headers)

@@ -1,6 +1,8 @@
 """Batches over HTTP: each item as at its own endpoint, taken or rejected by itself, in one round trip."""
 
+import gzip
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,6 +126,11 @@ BAD_ITEMS: dict[str, tuple[str, str, list[str]]] = {
         "invalid_idempotency_key",
         ["/idempotencyKey"],
     ),
+    "a key with a blank at its end": (
+        json.dumps(an_event(idempotencyKey="key ")),
+        "invalid_idempotency_key",
+        ["/idempotencyKey"],
+    ),
     "nothing in it": ("{}", "invalid_event", ["/type", "/severity", "/message"]),
     "another kind's field": (json.dumps(an_event(status_code=500)), "invalid_event", ["/status_code"]),
     "a webhook without payload": (
@@ -173,6 +180,26 @@ def test_without_one_good_item_a_batch_is_refused_with_its_results(sender: Sende
         (0, "malformed_json"), (1, "invalid_event"), (2, "invalid_event"),
     ]  # fmt: skip
     assert sender.published() == []
+
+
+def test_a_small_body_draws_no_large_answer(sender: Sender) -> None:
+    names = {f"severitymessagetypes{number:02}": 0 for number in range(100)}
+    text = gzip.compress(json.dumps({"events": [names] * 1000}).encode())
+    began = time.perf_counter()
+    answer = sender.post("batch", text, headers={"Content-Encoding": "gzip"})
+    problem = assert_refused(answer, 400, "invalid_event")
+    # It took 5.4 s, and 18 MB, when the faults of each item were told.
+    assert time.perf_counter() - began < 2
+    assert len(answer.content) < 200_000
+    assert sum(len(result["errors"]) for result in problem["results"]) == 100
+    assert len(problem["results"]) == 1000
+
+
+def test_a_batch_is_refused_with_the_word_that_all_its_items_share(sender: Sender) -> None:
+    assert ids_of(post(sender, an_event(1, idempotencyKey="k")))
+    problem = assert_refused(post(sender, an_event(2, idempotencyKey="k")), 422, "idempotency_key_reused")
+    assert [result["code"] for result in problem["results"]] == ["idempotency_key_reused"]
+    assert_refused(post(sender, 1, 2), 400, "malformed_json")
 
 
 NO_BATCHES: dict[str, tuple[bytes, str]] = {

@@ -9,12 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Engine
 
 from tests.conftest import NewSender
 from tests.sender import EXAMPLES, Sender, assert_refused
 from tests.servers.gunicorn import Service
 from tests.servers.valkey import Valkey
 from tests.stream import KeyStore, an_example, assert_503, at_once, job_ids, published_ids, wait_accepted
+from vigilry_ingest.keys.registry import mint
 
 ENDPOINTS = list(EXAMPLES)
 
@@ -85,6 +87,18 @@ def test_a_key_is_known_in_its_own_project_alone(new_sender: NewSender) -> None:
     for sender in (new_sender(), new_sender()):
         job_id = assert_first(post(sender, EXAMPLES["events"], "order-4421"))
         assert published_ids(sender) == [job_id]
+
+
+@pytest.mark.parametrize("endpoint", ["events", "stripe"])
+def test_a_key_is_known_in_its_own_environment_alone(sender: Sender, engine: Engine, endpoint: str) -> None:
+    staging = mint(engine, sender.minted.project, "staging").api_key
+    headers = {"Idempotency-Key": "order-4421"}
+    answers = [
+        sender.post(endpoint, EXAMPLES[endpoint], headers=headers, key=key)
+        for key in (staging, sender.minted.api_key)
+    ]
+    assert published_ids(sender) == [assert_first(answer) for answer in answers]
+    assert [entry[b"environment"] for entry in sender.published()] == [b"staging", b"production"]
 
 
 def test_events_without_a_key_are_all_published_and_leave_no_keys(sender: Sender, valkey: Valkey) -> None:

@@ -33,15 +33,15 @@ def items(count: int, **more: object) -> dict[str, object]:
 def test_what_is_over_the_quota_is_refused_and_told_when_to_come_again(limited: Sender) -> None:
     answers = [limited.post("events", EVENT) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [202] * 3
-    assert [answer.headers["ratelimit-policy"] for answer in answers] == ['"project";q=1;w=1'] * 3
+    assert [answer.headers["ratelimit-policy"] for answer in answers] == ['"project";q=3;w=3'] * 3
     left = [re.fullmatch(r'"project";r=(\d);t=(\d)', answer.headers["ratelimit"]) for answer in answers]
     assert [match and match.groups() for match in left] == [("2", "1"), ("1", "2"), ("0", "3")]
     refused = limited.post("events", EVENT)
     problem = assert_refused(refused, 429, "rate_limited")
     assert problem["retryable"]
     assert refused.headers["retry-after"] == "1"
-    assert refused.headers["ratelimit-policy"] == '"project";q=1;w=1'
-    assert re.fullmatch(r'"project";r=0;t=[23]', refused.headers["ratelimit"])
+    assert refused.headers["ratelimit-policy"] == '"project";q=3;w=3'
+    assert refused.headers["ratelimit"] == '"project";r=0;t=1'
     time.sleep(1.05)
     assert limited.post("events", EVENT).status_code == 202
     assert len(limited.published()) == 4
@@ -62,8 +62,32 @@ def test_a_batch_counts_by_its_events_and_what_is_over_is_rejected_by_itself(lim
     results = answer.json()["results"]
     assert [result["status"] for result in results] == ["queued"] * 3 + ["rejected"] * 2
     assert {result.get("code") for result in results[3:]} == {"rate_limited"}
-    assert_refused(limited.post("batch", items(2)), 429, "rate_limited")
     assert len(limited.published()) == 3
+
+
+def test_a_batch_is_told_of_its_quota_and_when_to_send_the_rest(limited: Sender) -> None:
+    whole = limited.post("batch", items(2))
+    assert whole.headers["ratelimit-policy"] == '"project";q=3;w=3'
+    assert whole.headers["ratelimit"] == '"project";r=1;t=2'
+    assert "retry-after" not in whole.headers
+    in_part = limited.post("batch", items(2))
+    assert (in_part.json()["accepted"], in_part.headers["retry-after"]) == (1, "1")
+    assert in_part.headers["ratelimit"] == '"project";r=0;t=1'
+
+
+def test_a_batch_of_which_some_only_have_to_wait_is_429_and_says_what_can_never_be_taken(
+    limited: Sender,
+) -> None:
+    headers = {"Idempotency-Key": "used"}
+    assert limited.post("events", EVENT, headers=headers).status_code == 202
+    assert limited.post("batch", items(2)).status_code == 202
+    reused = EVENT | {"message": "another", "idempotencyKey": "used"}
+    answer = limited.post("batch", {"events": [reused, {}, EVENT]})
+    problem = assert_refused(answer, 429, "rate_limited")
+    assert answer.headers["retry-after"] == "1"
+    assert problem["retryable"]
+    codes = ["idempotency_key_reused", "invalid_event", "rate_limited"]
+    assert [result["code"] for result in problem["results"]] == codes
 
 
 def test_what_is_not_stored_does_not_count(limited: Sender) -> None:
@@ -72,6 +96,7 @@ def test_what_is_not_stored_does_not_count(limited: Sender) -> None:
     for _ in range(5):
         again = limited.post("events", EVENT, headers=headers)
         assert (again.status_code, again.json()) == (202, first.json())
+        assert again.headers["ratelimit"].startswith('"project";r=2;')
         assert limited.post("events", EVENT | {"message": "x"}, headers=headers).status_code == 422
         assert limited.post("events", {}).status_code == 400
     assert [limited.post("events", EVENT).status_code for _ in range(3)] == [202, 202, 429]
@@ -84,6 +109,9 @@ def test_a_quota_can_be_raised_and_lifted(limited: Sender, engine: Engine) -> No
     answers = [limited.post("events", EVENT) for _ in range(10)]
     assert {answer.status_code for answer in answers} == {202}
     assert "ratelimit" not in answers[0].headers
+    limit(engine, limited.minted.project_id, Quota(1000, 1000))
+    time.sleep(1.2)
+    assert limited.post("events", EVENT).headers["ratelimit-policy"] == '"project";q=1000;w=1'
 
 
 def test_a_project_without_a_quota_is_told_of_none(sender: Sender) -> None:

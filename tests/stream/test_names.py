@@ -125,7 +125,11 @@ def test_projects_made_one_after_the_other_spread_over_the_partitions(partitions
 
 @given(st.integers(0, 4095), project_ids, st.text(max_size=255))
 def test_all_keys_of_a_partition_share_a_cluster_slot(partition: int, project_id: str, key: str) -> None:
-    names = [events_key(partition), dead_key(partition), marker_key(partition, project_id, "event", key)]
+    names = [
+        events_key(partition),
+        dead_key(partition),
+        marker_key(partition, project_id, "staging", "event", key),
+    ]
     assert len({key_slot(name.encode("utf-8", "surrogatepass")) for name in names}) == 1
 
 
@@ -139,9 +143,16 @@ def test_streams_are_named_as_the_design_says() -> None:
     assert dead_key(12) == "vigilry:{12}:dead"
 
 
-@given(
-    st.tuples(project_ids, st.sampled_from(["event", "stripe", "stripe-id"]), st.text()),
-    st.tuples(project_ids, st.sampled_from(["event", "stripe", "stripe-id"]), st.text()),
+whose = st.tuples(
+    project_ids,
+    st.sampled_from(["production", "staging"]),
+    st.sampled_from(["event", "stripe", "stripe-id"]),
+    st.text(),
 )
-def test_no_two_idempotency_keys_share_a_name(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
+
+
+@given(whose, whose)
+def test_no_two_idempotency_keys_share_a_name(
+    one: tuple[str, str, str, str], other: tuple[str, str, str, str]
+) -> None:
     assert (marker_key(0, *one) == marker_key(0, *other)) == (one == other)

@@ -1,12 +1,16 @@
 """Quotas as the publisher counts them, on a real Valkey."""
 
+import time
+from contextlib import closing
+
 import pytest
 
 from tests.servers.valkey import Valkey
 from tests.stream import an_event, new_project, publisher_on
 from vigilry_ingest.event import Quota
 from vigilry_ingest.stream.errors import RateLimited
-from vigilry_ingest.stream.publishing.publisher import Published
+from vigilry_ingest.stream.names import quota_key
+from vigilry_ingest.stream.publishing.publisher import Published, Publisher
 
 
 @pytest.mark.parametrize("per_second", [1, 3, 7, 9, 11])
@@ -23,4 +27,41 @@ def test_a_burst_is_let_through_to_the_last_event_whatever_the_rate(
     assert left == list(reversed(range(burst)))
     assert isinstance(outcomes[-1], RateLimited)
     assert outcomes[-1].retry_after == 1
-    assert outcomes[-1].reset_us == pytest.approx(burst / per_second * 1e6, abs=1e6)
+
+
+def used_up(valkey: Valkey, project: str, quota: Quota) -> Publisher:
+    """Use a project's quota up."""
+    publisher = publisher_on(valkey.url)
+    events = [(an_event(project, str(number)), ()) for number in range(quota.burst + 1)]
+    assert isinstance(publisher.publish_all(events, project, quota)[-1], RateLimited)
+    return publisher
+
+
+def test_a_raised_quota_holds_at_once_whatever_the_old_one_had_used_up(valkey: Valkey) -> None:
+    project = new_project()
+    with closing(used_up(valkey, project, Quota(1, 100))) as publisher:
+        raised = Quota(1000, 1000)
+        assert isinstance(publisher.publish_all([(an_event(project), ())], project, raised)[0], RateLimited)
+        time.sleep(0.05)
+        assert publisher.publish(an_event(project), quota=raised).left is not None
+
+
+def test_a_lowered_quota_waits_no_longer_than_its_own_burst(valkey: Valkey) -> None:
+    project = new_project()
+    with closing(used_up(valkey, project, Quota(1, 50))) as publisher:
+        outcome = publisher.publish_all([(an_event(project), ())], project, Quota(1, 2))[0]
+        assert isinstance(outcome, RateLimited)
+        assert outcome.retry_after_s == 1
+
+
+def test_a_clock_that_was_set_back_blocks_nobody(valkey: Valkey) -> None:
+    project, quota = new_project(), Quota(1, 3)
+    with closing(used_up(valkey, project, quota)) as publisher:
+        key = quota_key(0, project)
+        an_hour_us = 3600 * 1_000_000
+        valkey.ask("SET", key, str(float(valkey.ask("GET", key)) + an_hour_us))
+        outcome = publisher.publish_all([(an_event(project), ())], project, quota)[0]
+        assert isinstance(outcome, RateLimited)
+        assert outcome.retry_after_s == 1
+        time.sleep(1.05)
+        assert publisher.publish(an_event(project), quota=quota).left == 0

@@ -2,7 +2,6 @@
 
 from flask import Blueprint, Response
 
-from vigilry_ingest.application import Answer
 from vigilry_ingest.batch import store_batch
 from vigilry_ingest.body import read_items
 from vigilry_ingest.receipt import new_receipt
@@ -14,4 +13,4 @@ blueprint = Blueprint("batch", __name__)
 def accept_batch() -> Response:
     """Accept many events of any kind at once."""
     items = read_items()
-    return Answer(store_batch(items, new_receipt()), 202, [("Content-Type", "application/json")])
+    return store_batch(items, new_receipt())

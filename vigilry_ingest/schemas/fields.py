@@ -1,9 +1,10 @@
 """The marshmallow fields and faults that the schemas share."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import Any, NamedTuple
 
 import marshmallow
@@ -27,11 +28,14 @@ class Fault(NamedTuple):
 
 
 class InvalidEvent(ValueError):
-    """A body does not fit its schema; ``faults`` lists everything that is wrong with it."""
+    """A body does not fit its schema; ``faults`` tells everything that is wrong with it.
 
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__(f"{len(faults)} faults" if len(faults) != 1 else "1 fault")
-        self.faults = faults[:_MOST_FAULTS]
+    Each is worked out when it is asked for, so that nobody pays for more than are told.
+    """
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        super().__init__("The event does not fit its schema.")
+        self.faults = islice(faults, _MOST_FAULTS)
 
 
 class _Message(NamedTuple):
@@ -161,18 +165,20 @@ class EventSchema(marshmallow.Schema):
             }
             if self.unknown == marshmallow.EXCLUDE or members.keys() <= values.keys():
                 return values
-        raise InvalidEvent(self._faults(self.validate(members), body))
+        raise InvalidEvent(self._faults(members))
 
-    def _faults(self, messages: Any, body: JsonObject) -> list[Fault]:
-        faults = []
-        # In the schema's order, and then in the body's: marshmallow gives unknown names in any.
-        in_order = [name for name in (*self.fields, *body.members) if name in messages]
-        for name in list(dict.fromkeys(in_order))[:_MOST_FAULTS]:
-            code, detail = messages[name][0]
-            if code == "unknown_field":
-                detail += self._suggestion(name)
-            faults.append(Fault(pointer_to(name), code, detail))
-        return faults
+    def _faults(self, members: Mapping[str, Any]) -> Iterator[Fault]:
+        """Tell the faults in the schema's order, and then the unknown names in the body's."""
+        unknown = (name for name in members if name not in self.fields)
+        looked_at = {name: members[name] for name in self.fields if name in members}
+        looked_at |= {name: members[name] for name in islice(unknown, _MOST_FAULTS)}
+        messages: Any = self.validate(looked_at)
+        for name in (*self.fields, *looked_at):
+            if name in messages:
+                code, detail = messages.pop(name)[0]
+                if code == "unknown_field":
+                    detail += self._suggestion(name)
+                yield Fault(pointer_to(name), code, detail)
 
     def _suggestion(self, name: str) -> str:
         # A name of a megabyte is not worth comparing, and would take minutes.

@@ -23,12 +23,12 @@ class PublishError(Exception):
 
 
 class RateLimited(PublishError):
-    """A project has sent more than its quota; all of the quota is there again after ``reset_us``."""
+    """A project has sent more than its quota; one more event is let through after ``retry_after_s``."""
 
-    def __init__(self, wait_us: int, reset_us: int) -> None:
-        detail = "The project has sent more events than its quota allows; nothing was stored."
-        super().__init__("rate_limited", detail, retry_after=max(ceil(wait_us / 1e6), 1))
-        self.reset_us = reset_us
+    def __init__(self, wait_us: int) -> None:
+        self.retry_after_s = max(ceil(wait_us / 1e6), 1)
+        detail = "The project has sent more events than its quota allows; this one was not stored."
+        super().__init__("rate_limited", detail, retry_after=self.retry_after_s)
 
 
 class Moved(PublishError):
@@ -80,7 +80,7 @@ def explain(error: exceptions.RedisError) -> PublishError:
         detail = "This Idempotency-Key came before with another body: use a new key for a new event."
         return PublishError("idempotency_key_reused", detail, retry_after=None)
     if word == "RATELIMITED":
-        return RateLimited(*map(int, str(error).split()[1:]))
+        return RateLimited(int(str(error).split()[1]))
     code, detail = _BY_WORD.get(word, ("broker_refused", "The broker refused the event."))
     return PublishError(code, detail)
 

@@ -66,9 +66,9 @@ def entry_id_of(job_id: str) -> str | None:
     return f"{milliseconds}-{sequence}"
 
 
-def marker_key(partition: int, project_id: str, scope: str, key: str) -> str:
-    """Name what remembers an idempotency key; scopes hold no colon, so no two keys share a name."""
-    return f"vigilry:{{{partition}}}:once:{project_id}:{scope}:{key}"
+def marker_key(partition: int, project_id: str, environment: str, scope: str, key: str) -> str:
+    """Name what remembers an idempotency key; only the key may hold a colon, so no two share a name."""
+    return f"vigilry:{{{partition}}}:once:{project_id}:{environment}:{scope}:{key}"
 
 
 def quota_key(partition: int, project_id: str) -> str:

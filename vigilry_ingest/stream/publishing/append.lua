@@ -5,11 +5,11 @@
 --       fingerprint, as '86400 fingerprint' (empty where the key alone decides); the quota's events a second and its
 --       burst, as 'GCRA 100 50'. Then the entry's names and values
 --
--- Answers the new entry's id, with a quota {id, 0, events left at once, microseconds until all are}, or {id, 1} when
--- a marker tells that the event was appended before. A marker holds the entry's id and the fingerprint, and is never
--- set unless the entry is there. The quota is counted by GCRA: its state is the time at which the events let through
--- so far would be due at an even pace; only what is appended counts. Times are microseconds since 2023, so that a number
--- has room for hundredths of them.
+-- Answers the new entry's id, or, with a quota, {id, 0, events left at once, microseconds until all are}; and {id, 1}
+-- or {id, 1, left, microseconds} when a marker tells that the event was appended before. A marker holds the entry's id
+-- and the fingerprint, and is never set unless the entry is there. The quota is counted by GCRA: its state is the time
+-- at which the events let through so far would be due at an even pace; only what is appended counts. Times are
+-- microseconds since 2023, so that a double still tells fiftieths of one.
 --
 -- An event with neither has no argument for them: each costs the server 0.3 us.
 
@@ -19,6 +19,21 @@ local per_second, burst
 if last_marker > 1 then
   per_second, burst = string.match(ARGV[#KEYS], '^GCRA (%d+) (%d+)$')
   last_marker = per_second and last_marker - 1 or last_marker
+end
+
+local interval, now, due, left
+if per_second then
+  interval = 1000000 / per_second
+  local time = redis.call('TIME')
+  now = (time[1] - 1672531200) * 1000000 + time[2]
+  due = math.max(tonumber(redis.call('GET', KEYS[#KEYS]) or now), now)
+  if due > now + burst * interval then
+    -- Later than this quota can make it: there was another before, or the clock was set back. It counts as used up.
+    due = now + burst * interval
+    redis.call('SET', KEYS[#KEYS], string.format('%.2f', due), 'PX', math.ceil((due - now) / 1000))
+  end
+  -- Whole events, and a hundredth of one for what is lost in rounding.
+  left = math.floor(burst - (due - now) / interval + 0.01)
 end
 
 local known
@@ -48,24 +63,18 @@ if known then
       mark(i, known)
     end
   end
-  return {known, 1}
+  return per_second and {known, 1, left, due - now} or {known, 1}
 end
 
 if redis.call('XLEN', stream) >= tonumber(ARGV[1]) then
   return redis.error_reply('STREAMFULL the stream has its most entries')
 end
 
-local due, ahead, left
 if per_second then
-  local interval = 1000000 / per_second
-  local time = redis.call('TIME')
-  local now = (time[1] - 1672531200) * 1000000 + time[2]
-  due = math.max(tonumber(redis.call('GET', KEYS[#KEYS]) or now), now) + interval
-  ahead = due - now
-  -- Whole events, and a hundredth of one for what is lost in rounding.
-  left = math.floor(burst - ahead / interval + 0.01)
+  due = due + interval
+  left = left - 1
   if left < 0 then
-    return redis.error_reply(string.format('RATELIMITED %.0f %.0f', ahead - burst * interval, ahead - interval))
+    return redis.error_reply(string.format('RATELIMITED %.0f', due - now - burst * interval))
   end
 end
 
@@ -73,8 +82,8 @@ local id = redis.call('XADD', stream, '*', unpack(ARGV, #KEYS + 1))
 for i = 2, last_marker do
   mark(i, id)
 end
-if due then
-  redis.call('SET', KEYS[#KEYS], string.format('%.2f', due), 'PX', math.ceil(ahead / 1000))
-  return {id, 0, left, ahead}
+if per_second then
+  redis.call('SET', KEYS[#KEYS], string.format('%.2f', due), 'PX', math.ceil((due - now) / 1000))
+  return {id, 0, left, due - now}
 end
 return id

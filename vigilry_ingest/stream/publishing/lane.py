@@ -30,8 +30,7 @@ _DOUBTFUL = frozenset(
 class Appended(NamedTuple):
     """An entry that stands on the stream; ``is_replay`` when an earlier request had put it there.
 
-    For a new entry of a project with a quota: how many events are left at once, and the microseconds until
-    all of them are.
+    For a project with a quota: how many events are left at once, and the microseconds until all of them are.
     """
 
     entry_id: bytes

@@ -23,7 +23,7 @@ _MOST_HOPS = 5
 class Published(NamedTuple):
     """What the sender is told; ``is_replay`` when an earlier request with the same key had published it.
 
-    With a quota: how many events are left at once, and the microseconds until all of them are.
+    For a project with a quota: how many events are left at once, and the microseconds until all of them are.
     """
 
     job_id: str

@@ -52,7 +52,7 @@ def append_of(
     keys = [events_key(partition)]
     arguments: list[str | bytes | int] = [most]
     for each in once:
-        keys.append(marker_key(partition, event.project_id, each.scope, each.key))
+        keys.append(marker_key(partition, event.project_id, event.environment, each.scope, each.key))
         arguments.append(f"{ttl_s} {each.fingerprint}")
     if quota is not None:
         keys.append(quota_key(partition, event.project_id))
