@@ -1,17 +1,24 @@
 """Keys over their lives: expiry, rotation, use, and the archive."""
 
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from tests.conftest import NewSender
 from tests.sender import EXAMPLES, Sender, assert_refused
+from tests.servers.gunicorn import Service
+from tests.servers.valkey import Valkey
+from tests.servers.waiting import wait_until
 from vigilry_ingest.config import Config
+from vigilry_ingest.db.migrate import upgrade
 from vigilry_ingest.db.models import ApiKey
-from vigilry_ingest.db.session import session_on
+from vigilry_ingest.db.session import make_engine, session_on
 from vigilry_ingest.keys.projects import NameTaken, UnknownProject, archive, list_projects, rename
 from vigilry_ingest.keys.registry import (
     ArchivedProject,
@@ -106,6 +113,42 @@ def test_the_use_of_a_key_is_written_down_soon_and_then_seldom(sender: Sender, e
     assert row_of(engine, sender.minted.key_id).last_used_at == used
     (listed,) = [each for each in list_projects(engine) if each.project.id == sender.minted.project_id]
     assert (listed.live_keys, listed.last_used_at) == (1, used)
+
+
+def test_the_use_of_a_key_that_was_not_let_in_is_not_written_down(
+    sender: Sender, new_sender: NewSender, engine: Engine
+) -> None:
+    expired = mint(engine, sender.minted.project, "production", expires_at=datetime.now(UTC) - HOUR)
+    archived = new_sender()
+    archive(engine, archived.minted.project, is_archived=True)
+    for key in (expired.api_key, archived.minted.api_key):
+        assert_refused(sender.post("events", EVENT, key=key), 401, "invalid_api_key")
+    time.sleep(0.5)
+    for key_id in (expired.key_id, archived.minted.key_id):
+        assert row_of(engine, key_id).last_used_at is None
+
+
+def test_a_database_that_somebody_else_writes_to_keeps_no_sender_waiting(
+    valkey: Valkey, tmp_path: Path
+) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/vigilry.db")
+    upgrade(engine)
+    keys = [mint(engine, "locked", "production") for _ in range(12)]
+    settings = {"VIGILRY_REDIS_URL": valkey.url, "VIGILRY_DATABASE_URL": str(engine.url)}
+    with Service(settings, workers=1) as service, service.client() as client:
+        with closing(sqlite3.connect(tmp_path / "vigilry.db", isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            for key in keys:
+                headers = {"X-Api-Key": key.api_key}
+                assert client.post("/ingest/events", json=EVENT, headers=headers).status_code == 202
+            # It took five seconds for each.
+            assert time.monotonic() - began < 3
+            writer.execute("ROLLBACK")
+        wait_until(
+            lambda: all(row_of(engine, key.key_id).last_used_at for key in keys), 5, "each use is written"
+        )
+    engine.dispose()
 
 
 def test_an_archived_projects_keys_open_nothing_until_it_is_taken_back(

@@ -15,7 +15,7 @@ from vigilry_ingest.event import Quota
 from vigilry_ingest.keys.allowance import Allowance
 from vigilry_ingest.keys.digests import KeyDigests
 from vigilry_ingest.keys.format import digest_of, hint_of, is_well_formed
-from vigilry_ingest.keys.usage import note_use
+from vigilry_ingest.keys.usage import KeyUsage
 from vigilry_ingest.metrics import key_lookups_by, key_queries_by
 
 _log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class KeyLookup:
         self._mutex = threading.Lock()
         self._allowance = Allowance(rate=_VAIN_PER_S, burst=_VAIN_AT_ONCE)
         self._digests = KeyDigests(engine)
+        self._usage = KeyUsage(engine)
 
     def find(self, presented: str) -> Caller | None:
         """Find the caller of a key, or None for one that is unknown, mistyped, expired or revoked.
@@ -90,9 +91,7 @@ class KeyLookup:
                 return None
             known = self._ask(presented, digest, known, now)
         caller = known.caller
-        if caller is not None and caller.expires_at is not None and caller.expires_at <= time.time():
-            return None
-        return caller
+        return None if caller is None or _has_expired(caller) else caller
 
     def _ask(self, presented: str, digest: bytes, known: _Known | None, now: float) -> _Known:
         if known is not None:
@@ -144,9 +143,15 @@ class KeyLookup:
         with session_on(self._engine) as session:
             for row in session.scalars(query):
                 if hmac.compare_digest(row.digest, digest):
-                    note_use(self._engine, row)
-                    return _caller(row)
+                    caller = _caller(row)
+                    if caller is not None and not _has_expired(caller):
+                        self._usage.note(row)
+                    return caller
         return None
+
+
+def _has_expired(caller: Caller) -> bool:
+    return caller.expires_at is not None and caller.expires_at <= time.time()
 
 
 def _caller(row: ApiKey) -> Caller | None:
