@@ -17,9 +17,11 @@ wsgi_app = "wsgi:app"
 bind = _config.bind
 # What a request costs is computing, so more workers than cores would only take turns.
 workers = _config.workers or os.cpu_count() or 1
-worker_class = (
-    "vigilry_ingest.web_worker.WebWorker" if _config.worker_class == "gevent" else _config.worker_class
-)
+worker_class = {
+    "gevent": "vigilry_ingest.web_worker.WebWorker",
+    "gthread": "vigilry_ingest.plain_workers.PlainThreadWorker",
+    "sync": "vigilry_ingest.plain_workers.PlainSyncWorker",
+}[_config.worker_class]
 threads = 4 if _config.worker_class == "gthread" else 1
 worker_connections = 1000
 

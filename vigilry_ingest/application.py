@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -33,6 +34,12 @@ class _NoSessions(SessionInterface):
         return self._session
 
 
+@cache
+def status_line(status: int) -> str:
+    """Write a status with its phrase as RFC 9110 does; werkzeug writes it in capitals."""
+    return f"{status} {HTTPStatus(status).phrase}"
+
+
 class Answer(Response):
     """A response to a POST that is complete when it is made, so that werkzeug need not go over it.
 
@@ -50,7 +57,7 @@ class Answer(Response):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:  # noqa: ARG002  WSGI's signature
         """Send the answer as it is."""
-        start_response(self.status, self.headers.to_wsgi_list())
+        start_response(status_line(self.status_code), self.headers.to_wsgi_list())
         return cast("list[bytes]", self.response)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Flask, Response, json
 from werkzeug.exceptions import HTTPException
 
+from vigilry_ingest.application import status_line
 from vigilry_ingest.auth import AuthError
 from vigilry_ingest.batch import NothingAccepted
 from vigilry_ingest.body import BodyError, drain_after
@@ -49,7 +50,9 @@ def problem(
         "requestId": request.request_id,
     }
     answer = Response(
-        json.dumps(body | dict(members or {})), refusal.status, content_type="application/problem+json"
+        json.dumps(body | dict(members or {})),
+        status_line(refusal.status),
+        content_type="application/problem+json",
     )
     drain_after(answer)
     if refusal.status == 401:

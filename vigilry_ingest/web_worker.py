@@ -11,6 +11,8 @@ from gunicorn.http import wsgi
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
+from vigilry_ingest.plain_workers import Refusing
+
 # Longer than deploy/nginx.conf keeps an idle connection, so that no request of nginx's meets a closed one.
 _LONGEST_WHEN_STOPPING_S = 3.0
 
@@ -51,7 +53,7 @@ class _WholeResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn's is Any
             util.write(self.sock, rest)
 
 
-class _WholeAnswers(AsyncWorker):  # type: ignore[misc]  # gunicorn's is Any
+class _WholeAnswers(Refusing, AsyncWorker):  # type: ignore[misc]  # gunicorn's is Any
     alive: bool
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:

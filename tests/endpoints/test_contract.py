@@ -12,7 +12,7 @@ from tests.sender import EXAMPLES, Sender
 def entry_of(sender: Sender, endpoint: str) -> dict[str, Any]:
     """Send an endpoint's example and return the one entry that it became."""
     answer = sender.post(endpoint, EXAMPLES[endpoint])
-    assert answer.status_code == 202, answer.text
+    assert (answer.status_code, answer.reason_phrase) == (202, "Accepted"), answer.text
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
     assert body.keys() == {"jobId", "status"}

@@ -867,6 +867,32 @@ def test_a_garbled_request_is_refused_or_cut_off_and_the_worker_lives_on(
         assert caller.published() == []
 
 
+NO_HTTP = {
+    "a line of nonsense": (b"nonsense\r\n\r\n", 400),
+    "a method in lower case": (b"post /ingest/events HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "an unknown version": (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 400),
+    "a long address": (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    "a long header": (b"GET / HTTP/1.1\r\nHost: a\r\nX-Api-Key: " + b"a" * 20_000 + b"\r\n\r\n", 431),
+    "an expectation": (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n", 417),
+    "two lengths": (
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400,
+    ),
+    "an unknown transfer coding": (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 400),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NO_HTTP)
+def test_what_is_no_http_is_refused_in_the_same_shape(server: Service, case: str) -> None:
+    request, status = NO_HTTP[case]
+    head, _, body = converse(server, request).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), head
+    assert b"\r\nContent-Type: application/problem+json\r\n" in head
+    problem = json.loads(body)
+    assert (problem["code"], problem["status"]) == ("bad_request", status)
+    assert f"X-Request-Id: {problem['requestId']}".encode() in head
+    assert problem["detail"]
+
+
 LARGE = b" " * 200_000
 REFUSED_UNREAD = {
     "no key": ("/ingest/events", LARGE, {"X-Api-Key": ""}, 401),
