@@ -44,7 +44,9 @@ SAMPLES = {
     "VIGILRY_LOG_LEVEL": Sample("info", "debug", "debug"),
     "VIGILRY_LOG_FORMAT": Sample("auto", "json", "json"),
     "VIGILRY_DOCS": Sample("on", "off", "off"),
-    "VIGILRY_CORS_ORIGINS": Sample("", "https://a.example, http://b:8080", "https://a.example,http://b:8080"),
+    "VIGILRY_CORS_ORIGINS": Sample(
+        "", "https://a.example, http://[::1]:8080", "https://a.example,http://[::1]:8080"
+    ),
     "VIGILRY_TRACING": Sample("off", "on", "on"),
     "VIGILRY_BIND": Sample("127.0.0.1:4100", "unix:/run/vigilry.sock", "unix:/run/vigilry.sock"),
     "VIGILRY_WORKERS": Sample(0, "16", 16),
@@ -65,6 +67,12 @@ BAD = [
     ("VIGILRY_CORS_ORIGINS", "https://example.com/path"),
     ("VIGILRY_CORS_ORIGINS", "https://*.example.com"),
     ("VIGILRY_CORS_ORIGINS", "null"),
+    # A browser never writes these.
+    ("VIGILRY_CORS_ORIGINS", "https://app.example.com:443"),
+    ("VIGILRY_CORS_ORIGINS", "http://app.example.com:80"),
+    ("VIGILRY_CORS_ORIGINS", "https://app.example.com:65536"),
+    ("VIGILRY_CORS_ORIGINS", "https://App.example.com"),
+    ("VIGILRY_CORS_ORIGINS", "https://..."),
     ("VIGILRY_STREAM_PARTITIONS", "4097"),
     ("VIGILRY_PUBLISH_TIMEOUT_MS", "9"),
     ("VIGILRY_PUBLISH_TIMEOUT_MS", "60001"),

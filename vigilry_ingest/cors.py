@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from flask import Flask
 from flask_cors import CORS
 
-_SENT = ("Content-Type", "Content-Encoding", "Idempotency-Key", "X-Api-Key", "X-Request-Id", "traceparent")
+_SENT = (
+    "Content-Type", "Content-Encoding", "Idempotency-Key", "X-Api-Key", "X-Request-Id", "traceparent",
+    "tracestate",
+)  # fmt: skip
 _SHOWN = (
     "Idempotent-Replayed", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Sunset",
     "X-Request-Id",
@@ -25,4 +28,6 @@ def allow_origins(app: Flask, origins: Sequence[str]) -> None:
         max_age=_DAY_S,
         supports_credentials=False,
         send_wildcard="*" in origins,
+        # Nobody without an Origin is told which ones are allowed.
+        always_send=False,
     )

@@ -48,6 +48,13 @@ def matching(pattern: str, form: str) -> Callable[[str], str]:
     return parse
 
 
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])"
+    r"(:(?P<port>[1-9][0-9]{0,4}))?",
+    re.ASCII,
+)
+
+
 def redis_url(text: str) -> str:
     """Take a URL of a broker."""
     try:
@@ -63,9 +70,18 @@ def origins(text: str) -> str:
     """Take origins, separated by commas; blanks around them are dropped."""
     given = [each.strip() for each in text.split(",") if each.strip()]
     for origin in given:
-        if origin != "*" and re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin, re.ASCII) is None:
+        if origin != "*" and not _is_origin(origin):
             raise ValueError(f"must be *, or origins such as https://app.example.com, not {origin!r}")
     return ",".join(given)
+
+
+def _is_origin(text: str) -> bool:
+    """Tell whether a browser would write an origin so: in lower case, and without the scheme's own port."""
+    match = _ORIGIN.fullmatch(text)
+    if match is None:
+        return False
+    port = int(match["port"] or 0)
+    return port <= 65_535 and port != {"http": 80, "https": 443}[match["scheme"]]
 
 
 def not_empty(text: str) -> str:

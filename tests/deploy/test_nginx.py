@@ -107,6 +107,17 @@ def test_what_cannot_be_a_key_is_limited_by_address_and_a_real_key_beside_it_is_
     assert real.outcomes().keys() == {200}
 
 
+def test_the_pre_flights_of_browsers_need_no_key_and_are_not_limited(client: httpx.Client) -> None:
+    answers = [client.options("/ingest/events", headers={"Origin": "https://a.example"}) for _ in range(60)]
+    assert {answer.status_code for answer in answers} == {200}
+
+
+def test_what_is_large_on_the_pages_is_compressed(client: httpx.Client) -> None:
+    for path, coding in (("/docs/assets/script.js", "gzip"), ("/ingest/jobs/bull-1", None)):
+        answer = client.get(path, headers={"Accept-Encoding": "gzip", "X-Api-Key": KEY})
+        assert answer.headers.get("content-encoding") == coding
+
+
 def test_a_wrong_key_is_slowed_down_and_a_real_key_is_not(client: httpx.Client) -> None:
     def took_s(status: int) -> float:
         began = time.monotonic()

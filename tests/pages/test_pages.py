@@ -142,6 +142,8 @@ def test_allowed_origins_send_from_a_browser_and_others_do_not(
             assert answer.headers["access-control-allow-origin"] == ORIGIN
             assert "Retry-After" in answer.headers["access-control-expose-headers"]
             assert "access-control-allow-credentials" not in answer.headers
+        without = sender.http.options("/ingest/events")
+        assert not [name for name in without.headers if name.startswith("access-control")]
         sender.close()
 
 
