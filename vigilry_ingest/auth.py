@@ -25,7 +25,8 @@ def require_key() -> None:
         return
     presented = request.environ.get(_VARIABLE, "")
     if not presented:
-        raise AuthError("missing_api_key", "Send your project's API key in the X-Api-Key header.")
+        where = ", not in Authorization" if "HTTP_AUTHORIZATION" in request.environ else ""
+        raise AuthError("missing_api_key", f"Send your project's API key in the X-Api-Key header{where}.")
     found = request.services.keys.find(presented)
     if found is None:
         # One answer for all, so that nobody learns which keys once existed.

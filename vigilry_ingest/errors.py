@@ -1,10 +1,11 @@
 """Every refusal, in one shape (RFC 9457, problem details) and with one machine word each."""
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Response, json
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, current_app, json
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from vigilry_ingest.application import status_line
 from vigilry_ingest.auth import AuthError
@@ -126,11 +127,23 @@ def _database_error(error: DatabaseError) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    answer = problem(_HTTP_WORDS.get(status, "bad_request"), error.description or "")
+    answer = problem(_HTTP_WORDS.get(status, "bad_request"), _detail_of(error))
     for name, value in error.get_headers():
         if name == "Allow":
             answer.headers[name] = value
     return answer
+
+
+def _detail_of(error: HTTPException) -> str:
+    """Say what is wrong with an address, and which one may have been meant; werkzeug speaks to a browser."""
+    request = this_request()
+    if isinstance(error, MethodNotAllowed):
+        return f"This address takes {', '.join(sorted(error.valid_methods or ()))}."
+    if not isinstance(error, NotFound) or request.url_rule is not None:
+        return error.description or ""
+    known = [rule.rule for rule in current_app.url_map.iter_rules() if not rule.arguments]
+    close = difflib.get_close_matches(request.path[:100], known, n=1)
+    return f"There is nothing at this address.{f' Did you mean {close[0]}?' if close else ''}"
 
 
 def _unexpected(error: Exception) -> Response:

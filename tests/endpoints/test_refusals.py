@@ -658,6 +658,29 @@ UNKNOWN_PATHS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/ingest/server_error", "/ingest/server-error"),
+        ("/ingest/event", "/ingest/events"),
+        ("/ingest/events/", "/ingest/events"),
+        ("/events", "/ingest/events"),
+        ("/stripe", "/ingest/stripe"),
+        ("/" + "x" * 3000, None),
+    ],
+)
+def test_a_mistyped_address_is_told_the_one_that_was_meant(
+    sender: Sender, path: str, meant: str | None
+) -> None:
+    problem = assert_refused(sender.http.post(path, json={}), 404, "not_found")
+    assert (f"Did you mean {meant}?" in problem["detail"]) == (meant is not None)
+
+
+def test_a_method_that_is_not_taken_is_told_those_that_are(sender: Sender) -> None:
+    problem = assert_refused(sender.http.get("/ingest/events"), 405, "method_not_allowed")
+    assert problem["detail"] == "This address takes OPTIONS, POST."
+
+
 @pytest.mark.parametrize("method", ["POST", "GET"])
 def test_an_unknown_path_is_not_found(sender: Sender, method: str) -> None:
     headers = {"X-Api-Key": sender.minted.api_key, "Content-Type": JSON}
