@@ -1,5 +1,6 @@
 """Reading a JSON object so that nothing in it changes: nested objects stay the bytes that they came as."""
 
+import codecs
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -126,6 +127,8 @@ def _repeated(names: Iterable[str]) -> str:
 def _explain(text: bytes, what: str, error: msgspec.DecodeError) -> str:
     if not text.strip():
         return f"The {what} is empty; a JSON object was expected."
+    if text.startswith(codecs.BOM_UTF8):
+        return f"The {what} begins with a byte order mark, which JSON has none of."
     if "truncated" in str(error):
         return "The JSON ends too early, or holds half of a surrogate pair."
     return f"{str(error).rstrip('.')}."
