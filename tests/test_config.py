@@ -274,6 +274,20 @@ def test_an_unreadable_url_stops_the_start_and_its_setting_is_named(name: str, u
         create_app(Config.from_environ({name: url}))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file:x?mode=memory&uri=true",
+    ],
+)
+def test_a_database_in_memory_stops_the_start_because_nobody_else_would_see_it(url: str) -> None:
+    with pytest.raises(ConfigError, match="VIGILRY_DATABASE_URL must name a file"):
+        create_app(Config(database_url=url))
+
+
 @pytest.mark.parametrize(("name", "url"), UNREADABLE_URLS)
 def test_the_password_of_an_unreadable_url_is_nowhere_in_the_traceback(name: str, url: str) -> None:
     with pytest.raises(Exception) as refusal:  # noqa: PT011  the test above says what it must be
