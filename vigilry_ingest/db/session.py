@@ -83,7 +83,7 @@ def _refuse_in_memory(url: URL) -> None:
     is_in_memory = ":memory:" in (url.database or ":memory:") or url.query.get("mode") == "memory"
     if is_in_memory:
         raise ConfigError(
-            "VIGILRY_DATABASE_URL must name a file, such as sqlite:///var/vigilry.db: every process and every "
+            "VIGILRY_DATABASE_URL must name a file, such as sqlite:///var/vigilry.db: each process and each "
             "command would have a database in memory to itself, and lose it when it ends"
         )
 
