@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.cli import flask
+from tests.cli import flask, on_terminal, on_terminal_of
 from tests.conftest import new_database
 from tests.servers.postgres import Postgres
 from tests.servers.proxy import TcpProxy
@@ -125,6 +125,14 @@ def test_the_report_for_people_has_a_line_for_each_finding(broker: Valkey, store
     lines = looked.stdout.splitlines()
     assert len(lines) == len(look(broker.url, store.url).findings)
     assert all(line.startswith("ok ") for line in lines)
+
+
+def test_on_a_terminal_the_report_is_in_colour_unless_that_is_not_wanted(
+    broker: Valkey, store: KeyStore
+) -> None:
+    settings = {"REDIS_URL": broker.url, "DATABASE_URL": store.url}
+    assert "\x1b[" in on_terminal("doctor", **settings)[1]
+    assert "\x1b[" not in on_terminal_of(80, {"NO_COLOR": "1"}, "doctor", **settings)[1]
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "allkeys-random"])

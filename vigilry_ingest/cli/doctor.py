@@ -5,6 +5,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from vigilry_ingest.cli.command import Command
 from vigilry_ingest.cli.people import json_option, print_json
 from vigilry_ingest.config import Config
 from vigilry_ingest.db.inspection import table_faults
@@ -21,7 +22,7 @@ _MARKS = {
 }
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @click.option(
     "--before-start",
     is_flag=True,
