@@ -71,6 +71,7 @@ def the_one_line(returncode: int, stdout: str, stderr: str) -> str:
     assert (returncode, stdout) == (1, ""), stderr
     assert stderr.startswith("Error: ")
     assert stderr.endswith("\n")
+    assert not stderr.endswith("..\n")
     assert stderr.count("\n") == 1, stderr
     return stderr
 
