@@ -24,15 +24,19 @@ $(INSTALLED): requirements.lock setup.cfg pyproject.toml
 
 run: setup $(FIRST_KEY) ## Run all of it here, on 127.0.0.1:4100; Ctrl-C stops it
 	@$(BIN)/flask db upgrade
-	@cat $(FIRST_KEY); echo
+	@$(BIN)/python -c '$(SHOW_FIRST_EVENT)' < $(FIRST_KEY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" honcho start
+
+# Anew at each start, as VIGILRY_BIND may have changed. One line, because make passes it on as one.
+SHOW_FIRST_EVENT := from vigilry_ingest.cli.minted import first_event; \
+  from vigilry_ingest.config import Config; print("\n" + first_event(Config.from_environ().bind, input()) + "\n")
 
 # The key is shown once and kept by nobody else, so a developer's own stands here for the next `make run`.
 $(FIRST_KEY): | setup
 	@mkdir -p var
 	@$(BIN)/flask db upgrade
 	@umask 077 && $(BIN)/flask keys mint demo --environment development --name "made by make run" > $@.new
-	@mv $@.new $@
+	@umask 077 && head -n 1 $@.new > $@ && rm $@.new
 
 test: setup ## Run all tests, against real servers
 	$(BIN)/pytest

@@ -59,7 +59,7 @@ SAMPLES = {
 BAD = [
     *[
         ("VIGILRY_WORKERS", text)
-        for text in ("", "-1", "+1", "1.5", "two", "1025", " 2", "2\n", "1_0", "²", "٢", "9" * 30)
+        for text in ("", "-1", "+1", "1.5", "two", "1025", " 2", "2\n", "1_0", "²", "٢", "9" * 30, "9" * 5000)
     ],
     ("VIGILRY_STREAM_PARTITIONS", "0"),
     ("VIGILRY_DRAIN_S", "3601"),
@@ -88,7 +88,27 @@ BAD = [
     ],
     *[("VIGILRY_REDIS_URL", text) for text in ("", "localhost:6379", "http://localhost", "redis+tls://h")],
     ("VIGILRY_DATABASE_URL", ""),
-    ("VIGILRY_BIND", ""),
+    *[
+        ("VIGILRY_BIND", text)
+        for text in (
+            "",
+            "nonsense",
+            "127.0.0.1",
+            "127.0.0.1:",
+            "127.0.0.1:99999",
+            "127.0.0.1:x",
+            ":4100",
+            "::1:4100",
+            "[::1]",
+            "[::1]:65536",
+            "[host]:1",
+            "a b:1",
+            "127.0.0.1:1,127.0.0.1:2",
+            "unix:",
+            "unix://",
+            "h:1\n",
+        )
+    ],
 ]
 
 # Each is mistyped in such a way that a library may take the password for something else, and name it.
@@ -102,6 +122,7 @@ UNREADABLE_URLS = [
     ("VIGILRY_REDIS_URL", f"redis://host:{PASSWORD}"),
     ("VIGILRY_REDIS_URL", f"redis://:{PASSWORD}@host:port/0"),
     ("VIGILRY_REDIS_URL", f"redis://host:6379/0?socket_timeout={PASSWORD}"),
+    ("VIGILRY_REDIS_URL", f"redis://:1?{PASSWORD}=x@host:6379/0"),
     ("VIGILRY_REDIS_URL", f"redis+sentinel://:{PASSWORD}@host:26379"),
     ("VIGILRY_REDIS_URL", f"redis+sentinel://host:{PASSWORD}/service"),
     ("VIGILRY_REDIS_URL", f"redis+cluster://:{PASSWORD}@"),
@@ -202,10 +223,55 @@ def test_a_file_of_settings_that_cannot_be_used_is_refused(
     assert PASSWORD not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "bind",
+    [
+        "127.0.0.1:0",
+        "0.0.0.0:65535",
+        "[::1]:4100",
+        "[::]:80",
+        "my-host.example:80",
+        "unix:var/a b.sock",
+        "unix:///x",
+    ],
+)
+def test_every_form_of_address_to_listen_on_is_taken(bind: str) -> None:
+    assert Config.from_environ({"VIGILRY_BIND": bind}).bind == bind
+
+
+def test_a_long_value_is_not_repeated_whole() -> None:
+    assert len(refusal_of({"VIGILRY_WORKERS": "9" * 5000})) < 200
+
+
 @pytest.mark.parametrize("scheme", REDIS_SCHEMES)
 def test_every_form_of_broker_is_taken(scheme: str) -> None:
     url = f"{scheme}://host:1/service"
     assert Config.from_environ({"VIGILRY_REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://host?foo=bar", "'foo'; redis:// takes username, "),
+        ("unix://var/valkey.sock?max_connections=3", "'max_connections'"),
+        ("unix://var/valkey.sock?decode_responses=true", "'decode_responses'"),
+        ("unix://var/valkey.sock?socket_keepalive=yes", "'socket_keepalive'"),
+        ("redis://host?socket_timeout=abc", "'socket_timeout'"),
+        ("redis://host?ssl_ca_certs=/ca.pem", "'ssl_ca_certs'"),
+        ("redis+cluster://host?db=1", "'db'"),
+        ("redis+sentinel://host/service?foo=", "'foo'"),
+        ("redis://host?db=abc", "another value for its option db"),
+        ("redis://host?protocol=4", "another value for its option protocol"),
+        ("rediss+cluster://host?ssl_cert_reqs=never", "another value for its option ssl_cert_reqs"),
+        ("unix://", "the path of the broker's socket"),
+        ("unix://:door@?db=1", "the path of the broker's socket"),
+    ],
+)
+def test_what_a_brokers_url_cannot_have_stops_the_start_and_is_named(url: str, said: str) -> None:
+    with pytest.raises(ConfigError, match="VIGILRY_REDIS_URL must ") as refusal:
+        create_app(Config(redis_url=url))
+    assert said in str(refusal.value)
+    assert "door" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("worker_class", ["gevent", "gthread", "sync"])
@@ -280,6 +346,20 @@ def test_a_value_under_an_unknown_name_is_never_repeated() -> None:
 def test_an_unreadable_url_stops_the_start_and_its_setting_is_named(name: str, url: str) -> None:
     with pytest.raises(Exception, match=name):
         create_app(Config.from_environ({name: url}))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file:x?mode=memory&uri=true",
+    ],
+)
+def test_a_database_in_memory_stops_the_start_because_nobody_else_would_see_it(url: str) -> None:
+    with pytest.raises(ConfigError, match="VIGILRY_DATABASE_URL must name a file"):
+        create_app(Config(database_url=url))
 
 
 @pytest.mark.parametrize(("name", "url"), UNREADABLE_URLS)

@@ -61,7 +61,7 @@ def test_answers_say_in_a_keys_last_two_weeks_when_it_ends(
 def test_a_rotated_key_works_beside_its_successor_until_the_grace_is_over(
     sender: Sender, engine: Engine
 ) -> None:
-    successor = rotate(engine, sender.minted.key_id, grace=timedelta(seconds=3))
+    successor = rotate(engine, sender.minted.key_id, grace=timedelta(seconds=3)).successor
     assert (successor.project_id, successor.environment) == (sender.minted.project_id, "production")
     assert sender.post("events", EVENT, key=successor.api_key).status_code == 202
     old = sender.post("events", EVENT)
@@ -79,6 +79,39 @@ def test_a_rotation_shortens_a_keys_life_and_never_lengthens_it(sender: Sender, 
     assert row_of(engine, minted.key_id).expires_at == soon
     rotate(engine, minted.key_id, grace=HOUR / 2)
     assert (row_of(engine, minted.key_id).expires_at or soon) < soon
+
+
+def test_a_successor_lives_as_long_as_its_predecessor_was_to_or_as_it_is_told(
+    sender: Sender, engine: Engine
+) -> None:
+    def days_of(key_id: str, lifetime: timedelta | None = None) -> float | None:
+        successor = rotate(engine, key_id, grace=HOUR, lifetime=lifetime).successor
+        row = row_of(engine, successor.key_id)
+        assert row.expires_at == successor.expires_at
+        return (row.expires_at - row.created_at) / timedelta(days=1) if row.expires_at else None
+
+    in_ninety_days = datetime.now(UTC) + timedelta(days=90)
+    expiring = mint(engine, sender.minted.project, "production", expires_at=in_ninety_days)
+    assert days_of(expiring.key_id, timedelta(days=7)) == 7
+    assert days_of(sender.minted.key_id) is None
+    other = mint(engine, sender.minted.project, "production", expires_at=in_ninety_days)
+    assert days_of(other.key_id) == pytest.approx(90, abs=0.01)
+
+
+def test_a_rotation_tells_when_the_old_key_ends_and_of_a_key_that_may_be_its_successor_already(
+    sender: Sender, engine: Engine
+) -> None:
+    key_id = sender.minted.key_id
+    mint(engine, sender.minted.project, "staging")
+    first = rotate(engine, key_id, grace=HOUR)
+    assert (first.old_key_id, first.old_expires_at) == (key_id, row_of(engine, key_id).expires_at)
+    assert first.younger_key_id is None
+    second = rotate(engine, key_id, grace=24 * HOUR)
+    assert second.old_expires_at == first.old_expires_at
+    assert second.younger_key_id == first.successor.key_id
+    for each in (first.successor, second.successor):
+        revoke(engine, each.key_id)
+    assert rotate(engine, key_id, grace=HOUR).younger_key_id is None
 
 
 def test_what_is_over_is_not_rotated(new_sender: NewSender, engine: Engine) -> None:
@@ -151,16 +184,24 @@ def test_a_database_that_somebody_else_writes_to_keeps_no_sender_waiting(
     engine.dispose()
 
 
+def live_keys_of(engine: Engine, sender: Sender) -> int:
+    """Count a project's live keys, as the list does."""
+    (live,) = [row.live_keys for row in list_projects(engine) if row.project.id == sender.minted.project_id]
+    return live
+
+
 def test_an_archived_projects_keys_open_nothing_until_it_is_taken_back(
     sender: Sender, engine: Engine
 ) -> None:
     assert sender.post("events", EVENT).status_code == 202
     archive(engine, sender.minted.project, is_archived=True)
+    assert live_keys_of(engine, sender) == 0
     time.sleep(TTL_S + 0.2)
     assert_refused(sender.post("events", EVENT), 401, "invalid_api_key")
     with pytest.raises(ArchivedProject):
         mint(engine, sender.minted.project, "production")
     archive(engine, sender.minted.project_id, is_archived=False)
+    assert live_keys_of(engine, sender) == 1
     time.sleep(TTL_S + 0.2)
     assert sender.post("events", EVENT).status_code == 202
 

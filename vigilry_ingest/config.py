@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from vigilry_ingest.parsers import matching, not_empty, one_of, origins, redis_url, whole_number
+from vigilry_ingest.parsers import bind, matching, not_empty, one_of, origins, redis_url, whole_number
 
 PREFIX = "VIGILRY_"
 
@@ -85,7 +85,7 @@ class Config:
         "off", one_of("off", "on"), "whether spans are exported; where to is said by OpenTelemetry's OTEL_*"
     )
     bind: str = _setting(
-        "127.0.0.1:4100", not_empty, "host:port or unix:path that gunicorn listens on, unless systemd does"
+        "127.0.0.1:4100", bind, "host:port or unix:path that gunicorn listens on, unless systemd does"
     )
     workers: int = _setting(0, whole_number(0, 1024), "gunicorn's worker processes; 0 is one for each core")
     worker_class: str = _setting("gevent", one_of("gevent", "gthread", "sync"), "gunicorn's worker class")

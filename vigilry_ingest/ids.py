@@ -20,6 +20,11 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{new_ulid()}"
 
 
+def is_id(text: str, prefix: str) -> bool:
+    """Tell whether a text has the form of an id with a prefix."""
+    return text.startswith(f"{prefix}_") and _ULID.fullmatch(text, len(prefix) + 1) is not None
+
+
 def made_at_ms(id_: str) -> int | None:
     """Tell when an id was made, in milliseconds of Unix time, or None when it is no id of ours."""
     ulid = id_.rpartition("_")[2]

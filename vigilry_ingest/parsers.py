@@ -15,12 +15,24 @@ REDIS_SCHEMES = (
 )
 
 
+_MOST_DIGITS = 30
+_HIGHEST_PORT = 65_535
+_LONGEST_SHOWN = 60
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])"
+    r"(:(?P<port>[1-9][0-9]{0,4}))?",
+    re.ASCII,
+)
+
+
 def whole_number(low: int, high: int) -> Callable[[str], int]:
     """Make the parser of a whole number within two bounds."""
 
     def parse(text: str) -> int:
-        if not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
-            raise ValueError(f"must be a whole number from {low:,} to {high:,}, not {text!r}")
+        # Python refuses to read thousands of digits, so what is too long is not read.
+        is_short = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+        if not is_short or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low:,} to {high:,}, not {_shown(text)}")
         return int(text)
 
     return parse
@@ -31,7 +43,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}, not {text!r}")
+            raise ValueError(f"must be one of {', '.join(choices)}, not {_shown(text)}")
         return text
 
     return parse
@@ -42,17 +54,19 @@ def matching(pattern: str, form: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if re.fullmatch(pattern, text, re.ASCII) is None:
-            raise ValueError(f"must be {form}, not {text!r}")
+            raise ValueError(f"must be {form}, not {_shown(text)}")
         return text
 
     return parse
 
 
-_ORIGIN = re.compile(
-    r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])"
-    r"(:(?P<port>[1-9][0-9]{0,4}))?",
-    re.ASCII,
-)
+def bind(text: str) -> str:
+    """Take an address to listen on: ``host:port``, ``[::1]:port``, or ``unix:`` and a path."""
+    found = re.fullmatch(r"unix:(?!//$).+|(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+):([0-9]{1,5})", text, re.ASCII)
+    if found is None or int(found[1] or 0) > _HIGHEST_PORT:
+        form = f"host:port, [::1]:port or unix:path, with a port up to {_HIGHEST_PORT}"
+        raise ValueError(f"must be {form}, not {_shown(text)}")
+    return text
 
 
 def redis_url(text: str) -> str:
@@ -89,3 +103,7 @@ def not_empty(text: str) -> str:
     if not text:
         raise ValueError("must not be empty")
     return text
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")

@@ -1,10 +1,15 @@
 """The commands, run as an operator runs them: the real ``flask`` in the repository's root."""
 
+import fcntl
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
+from contextlib import closing, suppress
 from pathlib import Path
 from queue import Empty, Queue
 from typing import IO, Self
@@ -66,6 +71,7 @@ def the_one_line(returncode: int, stdout: str, stderr: str) -> str:
     assert (returncode, stdout) == (1, ""), stderr
     assert stderr.startswith("Error: ")
     assert stderr.endswith("\n")
+    assert not stderr.endswith("..\n")
     assert stderr.count("\n") == 1, stderr
     return stderr
 
@@ -117,6 +123,34 @@ def migrate(database_url: str) -> None:
     engine = make_engine(database_url)
     upgrade(engine)
     engine.dispose()
+
+
+def on_terminal(*words: Words, **settings: str) -> tuple[int, str]:
+    """Run ``flask`` on a terminal of 80 columns; return its exit code and all that the terminal got."""
+    return on_terminal_of(80, {}, *words, **settings)
+
+
+def on_terminal_of(
+    columns: int, variables: dict[str, str], *words: Words, **settings: str
+) -> tuple[int, str]:
+    """Do as ``on_terminal``, on one of another width and with further variables by their whole names."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    running = subprocess.Popen(
+        command(*words),
+        cwd=ROOT,
+        env=environment(**settings) | {"TERM": "xterm"} | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    with closing(os.fdopen(ours, "rb", buffering=0)) as terminal, suppress(OSError):
+        # A terminal whose other side is closed ends with an error.
+        while some := terminal.read(4096):
+            shown += some
+    return running.wait(20), shown.decode(errors="replace")
 
 
 class Running:

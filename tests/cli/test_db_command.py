@@ -1,5 +1,6 @@
 """``flask db``: a database is brought to this version, however often and from wherever."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +50,7 @@ def test_an_upgrade_makes_the_tables_and_another_one_changes_nothing(new_databas
     assert is_migrated(new_database_url)
     engine = make_engine(new_database_url)
     kept = mint(engine, "kept", "production")
+    assert json.loads(flask_well("db", "upgrade", "--json", DATABASE_URL=new_database_url)) == {"applied": []}
     second = flask_well("db", "upgrade", DATABASE_URL=new_database_url)
     assert "0001" not in second
     assert "up to date" in second
@@ -97,6 +99,11 @@ def postgresql_held(url: str) -> Iterator[Callable[[list[Running]], None]]:
             lambda: waiting() == len(processes), 10, "the upgrades wait for the lock"
         )
         connection.rollback()
+
+
+def test_an_upgrade_tells_programs_what_it_has_applied(tmp_path: Path) -> None:
+    applied = json.loads(flask_well("db", "upgrade", "--json", DATABASE_URL=f"sqlite:///{tmp_path}/x.db"))
+    assert [each[:4] for each in applied["applied"]] == ["0001", "0002", "0003"]
 
 
 def test_two_upgrades_at_once_both_end_well(new_database_url: str) -> None:

@@ -1,16 +1,12 @@
 """``flask events dead``: an operator decides what becomes of events that could not be processed."""
 
 import json
-import os
-import pty
-import subprocess
 from collections.abc import Iterator
-from contextlib import closing, suppress
 from typing import Any
 
 import pytest
 
-from tests.cli import ROOT, command, environment, flask_well
+from tests.cli import flask_well, on_terminal
 from tests.commands import Commands
 from tests.consuming import Notebook, Running, raise_for
 from tests.servers.valkey import Valkey
@@ -246,26 +242,6 @@ def test_it_must_be_said_which_letters_are_meant(commands: Commands, words: list
 
 
 # The progress bar
-
-
-def on_terminal(*words: str, **settings: str) -> tuple[int, str]:
-    """Run ``flask`` on a terminal; return its exit code and all that the terminal got."""
-    ours, theirs = pty.openpty()
-    running = subprocess.Popen(
-        command(*words),
-        cwd=ROOT,
-        env=environment(**settings) | {"TERM": "xterm"},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    with closing(os.fdopen(ours, "rb", buffering=0)) as terminal, suppress(OSError):
-        # A terminal whose other side is closed ends with an error.
-        while some := terminal.read(4096):
-            shown += some
-    return running.wait(20), shown.decode()
 
 
 def test_a_progress_bar_is_shown_on_a_terminal_and_none_in_a_pipe(broker: Valkey) -> None:

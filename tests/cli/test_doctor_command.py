@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from sqlalchemy import Engine, text
 
-from tests.cli import flask
+from tests.cli import flask, on_terminal, on_terminal_of
+from tests.conftest import new_database
 from tests.servers.postgres import Postgres
 from tests.servers.proxy import TcpProxy
 from tests.servers.sentinel import SentinelSetup
@@ -16,6 +18,8 @@ from tests.servers.valkey import HOST, User, Valkey
 from tests.stream import KeyStore
 from vigilry_ingest.app import create_app
 from vigilry_ingest.config import Config
+from vigilry_ingest.db.migrate import upgrade
+from vigilry_ingest.db.session import make_engine
 from vigilry_ingest.services import services
 
 MEMORY = ("maxmemory", "1gb")
@@ -43,6 +47,21 @@ def broker() -> Iterator[Valkey]:
     """Run a broker that is set up as it should be."""
     with Valkey(tcp=True, settings=dict([MEMORY])) as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_of_its_own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """Give a migrated database of each kind, to be spoilt."""
+    engine = make_engine(new_database(request, tmp_path))
+    yield engine
+    engine.dispose()
+
+
+def execute(engine: Engine, *statements: str) -> None:
+    """Change a database as its owner."""
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
 
 
 @contextmanager
@@ -108,6 +127,14 @@ def test_the_report_for_people_has_a_line_for_each_finding(broker: Valkey, store
     assert all(line.startswith("ok ") for line in lines)
 
 
+def test_on_a_terminal_the_report_is_in_colour_unless_that_is_not_wanted(
+    broker: Valkey, store: KeyStore
+) -> None:
+    settings = {"REDIS_URL": broker.url, "DATABASE_URL": store.url}
+    assert "\x1b[" in on_terminal("doctor", **settings)[1]
+    assert "\x1b[" not in on_terminal_of(80, {"NO_COLOR": "1"}, "doctor", **settings)[1]
+
+
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "allkeys-random"])
 def test_a_broker_that_evicts_is_a_danger(broker: Valkey, store: KeyStore, policy: str) -> None:
     with changed(broker, "maxmemory-policy", policy):
@@ -168,7 +195,7 @@ def test_a_broker_that_forbids_config_is_looked_at_as_far_as_it_lets(store: KeyS
 def test_a_broker_that_is_away_is_a_danger(store: KeyStore) -> None:
     with Valkey() as broker:
         broker.stop()
-        assert_danger(look(broker.url, store.url), "broker", "broker_unavailable")
+        assert_danger(look(broker.url, store.url), "No such file or directory (broker_unavailable).")
 
 
 def test_a_broker_that_does_not_answer_is_a_danger_in_time(store: KeyStore) -> None:
@@ -182,7 +209,9 @@ def test_a_wrong_password_is_a_danger_and_is_not_repeated(store: KeyStore) -> No
     with Valkey(requirepass="door") as broker:
         for login in (":wr0ng@", ""):
             report = look(broker.url.replace(":door@", login), store.url)
-            assert_danger(report, "broker")
+            assert_danger(
+                report, "broker", "(broker_unavailable).", "uthenticat" if not login else "user is disabled"
+            )
             assert "wr0ng" not in str(report)
 
 
@@ -195,7 +224,9 @@ def test_every_server_that_holds_a_partition_is_looked_at(store: KeyStore) -> No
         assert_danger(look(setup.url, store.url), f"{HOST}:{primary.port}", "allkeys-lru")
         for sentinel in setup.sentinels:
             sentinel.stop()
-        assert_danger(look(setup.url, store.url), "broker")
+        assert_danger(
+            look(setup.url, store.url), "broker", "No master found for 'vigilry' (broker_unavailable)"
+        )
 
 
 def test_a_database_that_is_not_migrated_is_a_danger(broker: Valkey, tmp_path: Path) -> None:
@@ -206,6 +237,53 @@ def test_a_database_that_is_not_migrated_is_a_danger_on_postgresql(
     broker: Valkey, postgres: Postgres
 ) -> None:
     assert_danger(look(broker.url, postgres.new_database()), "database", "flask db upgrade")
+
+
+@pytest.mark.parametrize(
+    "statement", ["DROP TABLE api_keys", "ALTER TABLE api_keys DROP COLUMN last_used_at"]
+)
+def test_a_table_that_is_no_longer_as_it_was_made_is_a_danger(
+    broker: Valkey, database_of_its_own: Engine, statement: str
+) -> None:
+    execute(database_of_its_own, statement)
+    url = database_of_its_own.url.render_as_string(hide_password=False)
+    assert_danger(look(broker.url, url), "database", "api_keys", "restore")
+
+
+def test_a_database_of_a_later_version_is_a_warning(broker: Valkey, database_of_its_own: Engine) -> None:
+    execute(database_of_its_own, "UPDATE alembic_version SET version_num = '9999'")
+    url = database_of_its_own.url.render_as_string(hide_password=False)
+    assert_warning(look(broker.url, url), "database", "9999", "later version")
+
+
+@pytest.mark.parametrize(
+    ("revoked", "said"),
+    [
+        ("SELECT ON events", "permission denied for table events"),
+        ("UPDATE ON api_keys", "may not UPDATE on the table api_keys"),
+        ("INSERT ON event_correlations", "may not INSERT on the table event_correlations"),
+        ("TEMPORARY ON DATABASE {database}", "temporary tables"),
+    ],
+)
+def test_what_a_role_of_postgresql_may_not_do_is_a_danger(
+    broker: Valkey, postgres: Postgres, revoked: str, said: str
+) -> None:
+    url = postgres.new_database()
+    engine = make_engine(url)
+    upgrade(engine)
+    role = f"role_{engine.url.database}"
+    execute(
+        engine,
+        f"CREATE ROLE {role} LOGIN",
+        f"REVOKE ALL ON DATABASE {engine.url.database} FROM PUBLIC",
+        f"GRANT ALL ON DATABASE {engine.url.database} TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role}",
+    )
+    url = url.replace("postgres@", f"{role}@")
+    assert_well(look(broker.url, url))
+    execute(engine, f"REVOKE {revoked.format(database=engine.url.database)} FROM {role}")
+    assert_danger(look(broker.url, url), "database", said)
+    engine.dispose()
 
 
 def test_a_database_that_is_away_is_a_danger_and_its_password_is_not_told(broker: Valkey) -> None:

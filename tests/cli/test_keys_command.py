@@ -20,6 +20,7 @@ from tests.cli import (
     flask,
     flask_well,
     migrate,
+    on_terminal_of,
 )
 from tests.servers.gunicorn import Service
 from tests.servers.valkey import Valkey
@@ -156,10 +157,65 @@ def test_any_name_of_a_project_is_listed_as_it_is(fresh_engine: Engine, fresh_da
     assert [each.key_id for each in minted if each.key_id not in table] == []
 
 
-def test_a_name_that_is_no_text_is_refused_without_a_traceback(fresh_database_url: str) -> None:
-    done = flask("keys", "mint", b"caf\xe9", DATABASE_URL=fresh_database_url)
-    assert done.returncode in (1, 2), done.stdout
-    assert_no_traceback(done.stderr)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["keys", "mint", b"caf\xe9"],
+        ["keys", "rotate", b"\xff"],
+        ["keys", "revoke", b"\xff"],
+        ["projects", "limit", b"\xff", "--none"],
+        ["projects", "archive", b"\xff"],
+        ["events", "show", b"\xff"],
+        ["events", "list", "--project", b"\xff"],
+        ["events", "list", b"--type=\xff"],
+        ["events", "list", "--correlation", b"x\xff=1"],
+        ["events", "tail", "--project", b"\xff"],
+        ["events", "replay", "--group", b"\xff"],
+        ["events", "forget-group", b"\xff", "--yes"],
+        ["worker", "--group", b"\xff"],
+    ],
+)
+def test_what_is_no_text_is_refused_with_the_usage(fresh_database_url: str, words: list[str | bytes]) -> None:
+    assert "is not UTF-8" in assert_misuse(*words, DATABASE_URL=fresh_database_url)
+
+
+def test_the_curl_line_is_for_the_socket_where_the_service_has_one(fresh_database_url: str) -> None:
+    out = flask_well("keys", "mint", "x", DATABASE_URL=fresh_database_url, BIND="unix:///run/a b.sock")
+    assert "curl -i --unix-socket '/run/a b.sock' http://localhost/ingest/events " in out
+
+
+@pytest.mark.parametrize("columns", [40, 80, 140])
+def test_no_terminal_is_too_narrow_for_what_the_other_commands_need(
+    fresh_engine: Engine, fresh_database_url: str, columns: int
+) -> None:
+    minted = mint(fresh_engine, "my shop with a long name", "production", "the build server " * 5)
+    wanted = {minted.key_id, f"{minted.api_key[:17]}…", "production", "live", "KEY ID", "STATE"}
+    code, shown = on_terminal_of(columns, {}, "keys", "list", DATABASE_URL=fresh_database_url)
+    assert (code, {each for each in wanted if each not in shown}) == (0, set())
+    code, shown = on_terminal_of(columns, {}, "projects", "list", DATABASE_URL=fresh_database_url)
+    assert (code, minted.project_id in shown, "LIVE KEYS" in shown) == (0, True, True)
+
+
+def test_a_long_name_is_broken_and_not_cut_where_that_makes_the_table_fit(
+    fresh_engine: Engine, fresh_database_url: str
+) -> None:
+    mint(fresh_engine, "shop", "production", "number " + "0123456789" * 10)
+    _, shown = on_terminal_of(140, {}, "keys", "list", DATABASE_URL=fresh_database_url)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    assert 100 < max(map(len, lines)) <= 140
+    assert "".join(line.split()[-1] for line in lines[1:]).endswith("0123456789" * 10), shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_encoding_without_a_sign_is_no_reason_to_fail(
+    fresh_engine: Engine, fresh_database_url: str, encoding: str
+) -> None:
+    mint(fresh_engine, "Größe ✓", "production")
+    for words in (["keys", "list"], ["keys", "list", "--json"], ["events", "dead", "drop", "--help"]):
+        code, shown = on_terminal_of(
+            80, {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}, *words, DATABASE_URL=fresh_database_url
+        )
+        assert code == 0, shown
 
 
 def test_a_label_longer_than_the_database_holds_is_refused(fresh_database_url: str) -> None:

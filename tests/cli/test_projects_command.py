@@ -1,12 +1,16 @@
 """``flask projects`` and what is new in ``flask keys``, as an operator types them."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.cli import assert_misuse, assert_readable_help, failure_of, flask_well, migrate
 from vigilry_ingest.cli.projects import projects_group
+from vigilry_ingest.db.session import make_engine
+from vigilry_ingest.keys.projects import rename
+from vigilry_ingest.keys.registry import mint
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def test_projects_are_listed_renamed_archived_and_limited(url: str) -> None:
     assert "store" in table
     assert "5/s, 9 at once" in table
     (listed,) = objects(flask_well("projects", "list", "--json", DATABASE_URL=url))
-    assert (listed["project"], listed["state"], listed["live_keys"]) == ("store", "archived", 2)
+    assert (listed["project"], listed["state"], listed["live_keys"]) == ("store", "archived", 0)
     assert "is archived: `flask projects unarchive`" in failure_of("keys", "mint", "store", DATABASE_URL=url)
     flask_well("projects", "unarchive", "store", DATABASE_URL=url)
     assert "limit: none." in flask_well("projects", "limit", "store", "--none", DATABASE_URL=url)
@@ -55,8 +59,46 @@ def test_a_key_is_rotated_and_both_are_listed(url: str) -> None:
     }
     assert states.pop(minted["key_id"]) == "expired"
     assert list(states.values()) == ["live"]
+    for hours in ("NaN", "inf", "-1"):
+        assert_misuse("keys", "rotate", minted["key_id"], "--grace-hours", hours, DATABASE_URL=url)
     assert "mint a new key instead" in failure_of("keys", "rotate", minted["key_id"], DATABASE_URL=url)
     assert "No key has the id" in failure_of("keys", "rotate", "key_x", DATABASE_URL=url)
+
+
+def test_a_rotation_says_what_becomes_of_both_keys(url: str) -> None:
+    (minted,) = objects(
+        flask_well("keys", "mint", "shop", "--expires-in-days", "9", "--json", DATABASE_URL=url)
+    )
+    rotate = ("keys", "rotate", minted["key_id"])
+    (first,) = objects(flask_well(*rotate, "--grace-hours", "5", "--json", DATABASE_URL=url))
+    assert first["old_key_id"] == minted["key_id"]
+    assert timedelta(hours=4.9) < moment(first["old_expires_at"]) - datetime.now(UTC) < timedelta(hours=5)
+    assert timedelta(days=8.9) < moment(first["expires_at"]) - datetime.now(UTC) < timedelta(days=9)
+    assert first["younger_key_id"] is None
+    said = flask_well(*rotate, "--expires-in-days", "3", DATABASE_URL=url)
+    assert f"The old key ({minted['key_id']}) ends at {first['old_expires_at'][:10]} " in said
+    assert f"It expires at {datetime.now(UTC) + timedelta(days=3):%Y-%m-%d} " in said
+    assert f"It may have been rotated before: {first['key_id']}" in said
+
+
+def moment(text: str) -> datetime:
+    """Read a moment of JSON."""
+    return datetime.fromisoformat(text)
+
+
+def test_no_name_can_be_taken_for_an_id(url: str) -> None:
+    (minted,) = objects(flask_well("keys", "mint", "shop", "--json", DATABASE_URL=url))
+    id_ = minted["project_id"]
+    assert "the form of a project's id" in assert_misuse("keys", "mint", id_, DATABASE_URL=url)
+    assert "the form of a project's id" in assert_misuse("projects", "rename", "shop", id_, DATABASE_URL=url)
+    for name in (" shop", "shop ", "\u00a0", ""):
+        assert "no space before or after" in assert_misuse("keys", "mint", name, DATABASE_URL=url)
+    # One that an earlier version has made hides nobody.
+    engine = make_engine(url)
+    mint(engine, id_, "production")
+    renamed = rename(engine, id_, "the real one")
+    engine.dispose()
+    assert renamed.id == id_
 
 
 def test_what_is_mistyped_is_said(url: str) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cli import flask_well
-from tests.cli.test_dead_command import on_terminal
+from tests.cli import flask_well, on_terminal
 from tests.cli.test_stored_events_command import PARTITIONS, Site, at, open_site
 from tests.commands import Commands
 from tests.consuming import Notebook, Running
@@ -25,9 +24,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def project() -> str:
-    """Name a project of the test's own."""
-    return new_project()
+def project(site: Site) -> str:
+    """Make a project of the test's own and return its id."""
+    return mint(site.engine, f"shop {new_project()}", "production").project_id
 
 
 def working(site: Site, notebook: Notebook, group: str) -> Running:

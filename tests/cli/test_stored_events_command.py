@@ -107,9 +107,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def project() -> str:
-    """Name a project of the test's own."""
-    return new_project()
+def project(site: Site) -> str:
+    """Make a project of the test's own and return its id."""
+    return mint(site.engine, f"shop {new_project()}", "production").project_id
 
 
 def at(second: int) -> str:
@@ -201,8 +201,15 @@ def test_a_project_is_given_by_its_name_or_its_id(site: Site) -> None:
 
 
 def test_a_list_of_nothing_says_so_to_people_and_nothing_to_programs(site: Site) -> None:
-    assert site.commands.well("events", "list", "--project", "none").strip() == "No stored event fits."
-    assert site.commands.well("events", "list", "--project", "none", "--json") == ""
+    assert site.commands.well("events", "list", "--type", "none").strip() == "No stored event fits."
+    assert site.commands.well("events", "list", "--type", "none", "--json") == ""
+
+
+@pytest.mark.parametrize("mistyped", ["nosuch", "", new_id("proj")])
+def test_a_project_that_is_mistyped_is_said_to_be_unknown(site: Site, mistyped: str) -> None:
+    for words in (["list"], ["tail"], ["replay", "--group", "store"]):
+        said = site.commands.failure_of("events", *words, "--project", mistyped)
+        assert f"No project has the name or id {mistyped}: see" in said
 
 
 def test_no_control_character_of_a_sender_reaches_the_output(site: Site, project: str) -> None:

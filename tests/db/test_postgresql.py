@@ -9,8 +9,8 @@ from sqlalchemy import Engine, text
 
 from tests.servers.postgres import Postgres
 from vigilry_ingest.db import session as room
-from vigilry_ingest.db.migrate import _LOCK, upgrade
-from vigilry_ingest.db.session import DatabaseError, make_engine, session_on
+from vigilry_ingest.db.migrate import _LOCK, check_migrated, upgrade
+from vigilry_ingest.db.session import DatabaseError, NotMigrated, make_engine, session_on
 
 
 @pytest.fixture
@@ -105,3 +105,22 @@ def test_a_migration_may_take_longer_than_a_statement_and_others_wait_for_it(
     assert sorted(map(bool, applied)) == [False, False, True]
     for each in (*engines, holder):
         each.dispose()
+
+
+@pytest.mark.parametrize(("own", "missing"), [("/vg_", "/nobody_s_"), ("postgres@", "nobody@")])
+def test_a_database_or_a_role_that_is_missing_is_told_as_such_and_not_as_a_missing_migration(
+    url: str, own: str, missing: str
+) -> None:
+    engine = make_engine(url.replace(own, missing))
+    with pytest.raises(DatabaseError, match=r"(database|role) .* does not exist") as failure:
+        check_migrated(engine)
+    assert not isinstance(failure.value, NotMigrated)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1 FROM nothing_here", "SELECT nothing_here"])
+def test_a_table_or_a_column_that_is_missing_is_told_as_a_missing_migration(
+    engine: Engine, statement: str
+) -> None:
+    with pytest.raises(NotMigrated), session_on(engine) as session:
+        session.execute(text(statement))

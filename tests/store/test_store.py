@@ -28,7 +28,6 @@ from vigilry_ingest.db.session import make_engine
 from vigilry_ingest.event import Event, Receipt
 from vigilry_ingest.handler import Delivered, TryLater
 from vigilry_ingest.ids import new_id
-from vigilry_ingest.keys.registry import mint
 from vigilry_ingest.schemas import events, server_error, stripe, webhook
 from vigilry_ingest.schemas.json_object import parse_object
 from vigilry_ingest.store.finder import (
@@ -371,13 +370,6 @@ def test_events_are_found_by_what_a_support_engineer_asks_for(
     assert found(engine, project, type="t") == []
     assert found(engine, other) == ["d"]
     assert found(engine, "no such project") == []
-
-
-def test_a_projects_events_are_found_by_its_name_too(engine: Engine, store: Store) -> None:
-    minted = mint(engine, f"shop {new_project()}", "production")
-    store.write([delivered(minted.project_id, message="mine")])
-    assert found(engine, minted.project) == found(engine, minted.project_id) == ["mine"]
-    assert count_events(engine, Filter(project=minted.project)) == 1
 
 
 def test_a_time_range_begins_with_its_first_moment_and_ends_before_its_last(

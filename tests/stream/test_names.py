@@ -9,6 +9,7 @@ from vigilry_ingest.stream.names import (
     dead_key,
     entry_id_of,
     events_key,
+    is_group_name,
     job_id_of,
     marker_key,
     partition_of,
@@ -136,6 +137,16 @@ def test_all_keys_of_a_partition_share_a_cluster_slot(partition: int, project_id
 def test_partitions_spread_over_the_slots_of_a_cluster() -> None:
     thirds = {key_slot(events_key(partition).encode()) * 3 // 16384 for partition in range(8)}
     assert thirds == {0, 1, 2}
+
+
+@pytest.mark.parametrize("name", ["store", "chat-2", "a.b_c:D", "x" * 100])
+def test_a_group_may_have_a_name_that_can_be_typed(name: str) -> None:
+    assert is_group_name(name)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "a\n", "a{0}", "größe", "x" * 101, "a/b"])
+def test_a_group_may_have_no_other_name(name: str) -> None:
+    assert not is_group_name(name)
 
 
 def test_streams_are_named_as_the_design_says() -> None:

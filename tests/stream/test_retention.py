@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.cli import on_terminal_of
 from tests.commands import Commands
 from tests.consuming import Notebook, Running, do_nothing
 from tests.servers.valkey import Valkey
@@ -15,7 +16,7 @@ from tests.servers.waiting import wait_until
 from tests.stream import KeyStore, an_event, an_example, assert_503, publisher_on, wait_accepted
 from vigilry_ingest.handler import Delivered
 from vigilry_ingest.stream.consuming.retention import trim
-from vigilry_ingest.stream.names import dead_key, events_key
+from vigilry_ingest.stream.names import dead_key, events_key, lease_key
 from vigilry_ingest.stream.publishing.publisher import Publisher
 
 STREAM = events_key(0)
@@ -259,6 +260,14 @@ def test_the_stats_of_a_broker_without_any_stream_are_empty(commands: Commands) 
     assert table.splitlines()[0].split()[:3] == ["PARTITION", "ENTRIES", "DEAD"]
 
 
+def test_a_narrow_terminal_cuts_no_worker(broker: Valkey, client: redis.Redis, commands: Commands) -> None:
+    with Running(broker.url, do_nothing):
+        wait_until(lambda: bool(client.exists(lease_key(0, "store"))), 5.0, "the worker has its lease")
+        worker = stats(commands)["groups"]["store"]["worker"]
+        code, shown = on_terminal_of(40, {}, "events", "stats", REDIS_URL=broker.url)
+    assert (code, worker in shown) == (0, True), shown
+
+
 def test_a_group_that_nobody_has_read_for_hours_is_named_with_what_to_do(
     client: redis.Redis, commands: Commands
 ) -> None:
@@ -283,6 +292,13 @@ def test_a_group_with_nothing_to_do_is_not_called_abandoned(client: redis.Redis,
     add_old(client, hours=2)
     client.xgroup_create(STREAM, "idle", id="$")
     assert not stats(commands)["groups"]["idle"]["is_abandoned"]
+
+
+@pytest.mark.parametrize("name", ["", "a b\n", "x" * 300])
+def test_a_group_of_any_name_can_be_forgotten(client: redis.Redis, commands: Commands, name: str) -> None:
+    client.xgroup_create(STREAM, name, id="0", mkstream=True)
+    assert len(commands.well("events", "stats").splitlines()) == 2
+    assert commands.json("events", "forget-group", name, "--yes") == [{"group": name, "streams": 1}]
 
 
 def test_an_unknown_group_cannot_be_forgotten(publisher: Publisher, commands: Commands) -> None:

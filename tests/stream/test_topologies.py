@@ -37,6 +37,7 @@ from tests.stream import (
     wait_accepted,
 )
 from vigilry_ingest.stream.names import partition_of
+from vigilry_ingest.stream.servers.client import open_client
 
 PARTITIONS = 8
 USER, PASSWORD = "operator", "s3same"
@@ -424,6 +425,33 @@ def test_a_broker_with_another_authority_is_refused_and_gets_nothing(
         assert refusal_of(publisher, an_event(project)).code == "broker_unavailable"
         publisher.close()
         assert not [entry for _, entry in entries_of(behind_tls) if entry[b"project_id"] == project.encode()]
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_every_option_of_a_url_is_taken_by_the_publisher_and_by_the_commands(
+    behind_tls: Valkey, protocol: int
+) -> None:
+    tls = behind_tls.tls
+    assert tls
+    options = f"db=0&client_name=shop&protocol={protocol}"
+    encrypted = (
+        f"&ssl_ca_path={tls.ca.parent}&ssl_certfile={tls.cert}&ssl_keyfile={tls.key}&ssl_password=none"
+        "&ssl_cert_reqs=required&ssl_check_hostname=yes&ssl_ciphers=HIGH"
+    )
+    with Valkey(tcp=True) as plain:
+        for broker, url in (
+            (plain, f"unix://{plain.socket_path}?{options}"),
+            (plain, f"{plain.tcp_url}?{options}&socket_keepalive=yes"),
+            (behind_tls, f"{behind_tls.url}&{options}&socket_keepalive=no{encrypted}"),
+        ):
+            publisher = publisher_on(url)
+            published = publisher.publish(an_event(new_project()))
+            with broker.client() as client:
+                clients: Any = client.client_list()
+            assert "shop" in [each["name"] for each in clients]
+            publisher.close()
+            with open_client(url, timeout_s=1.0) as client:
+                assert job_id_of_entry(client.xrevrange(STREAM, count=1)[0][0]) == published.job_id
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,27 @@
 """``flask db``: the database's tables."""
 
 import click
-from flask.cli import AppGroup
 
-from vigilry_ingest.cli.people import failures_in_one_line
+from vigilry_ingest.cli.command import Group
+from vigilry_ingest.cli.people import failures_in_one_line, json_option, print_json
 from vigilry_ingest.db.migrate import upgrade
 from vigilry_ingest.services import services
 
-db_group = AppGroup("db", help="The database's tables.")
+db_group = Group("db", help="The database's tables.")
 
 
 @db_group.command("upgrade")
+@json_option
 @failures_in_one_line
-def upgrade_command() -> None:
+def upgrade_command(as_json: bool) -> None:
     """Bring the database to this version.
 
     Safe to repeat, and to run on several hosts at once.
     """
     applied = upgrade(services().engine)
+    if as_json:
+        print_json({"applied": applied})
+        return
     for name in applied:
         click.echo(f"applied {name}")
     if not applied:

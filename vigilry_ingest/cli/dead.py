@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 
+from vigilry_ingest.cli.command import Group
 from vigilry_ingest.cli.looks import json_of, page_of, printable
 from vigilry_ingest.cli.people import (
     broker_client,
@@ -18,7 +18,7 @@ from vigilry_ingest.cli.people import (
 from vigilry_ingest.services import services
 from vigilry_ingest.stream.consuming.dead import DeadLetter, dead_letter, dead_letters, drop, revive
 
-dead_group = AppGroup("dead", help="Dead letters: events that a group could not process.")
+dead_group = Group("dead", help="Dead letters: events that a group could not process.")
 
 _all_option = click.option("--all", "is_all", is_flag=True, help="All dead letters.")
 _group_option = click.option("--group", help="Only those of this consumer group.")

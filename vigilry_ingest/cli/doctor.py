@@ -5,13 +5,15 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from vigilry_ingest.cli.command import Command
 from vigilry_ingest.cli.people import json_option, print_json
 from vigilry_ingest.config import Config
-from vigilry_ingest.db.migrate import check_migrated
+from vigilry_ingest.db.inspection import table_faults
+from vigilry_ingest.db.migrate import check_migrated, unknown_revision
 from vigilry_ingest.db.session import DatabaseError
 from vigilry_ingest.services import services
 from vigilry_ingest.stream.diagnosis import Finding, diagnose, obstacles
-from vigilry_ingest.stream.errors import PublishError
+from vigilry_ingest.stream.errors import PublishError, reason_of
 
 _MARKS = {
     "ok": click.style("ok     ", fg="green"),
@@ -20,7 +22,7 @@ _MARKS = {
 }
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @click.option(
     "--before-start",
     is_flag=True,
@@ -48,18 +50,25 @@ def doctor_command(context: click.Context, as_json: bool, before_start: bool) ->
 
 
 def _database() -> list[Finding]:
+    engine = services().engine
     try:
-        check_migrated(services().engine)
+        check_migrated(engine)
+        if faults := table_faults(engine):
+            return [Finding("danger", "database", fault) for fault in faults]
+        later = unknown_revision(engine)
     except DatabaseError as error:
         return [Finding("danger", "database", str(error))]
-    return [Finding("ok", "database", "It answers, and is up to date.")]
+    if later is not None:
+        text = f"It is of a later version of this program: its revision {later} is unknown to this one."
+        return [Finding("warning", "database", text)]
+    return [Finding("ok", "database", "It answers, is up to date, and its tables can be used.")]
 
 
 def _obstacles(config: Config) -> list[Finding]:
     try:
         return obstacles(**_how_to_look(config))
     except PublishError as error:
-        text = f"It cannot be used yet ({error.code}); events are refused until it can."
+        text = f"It cannot be used yet: {_reason(error)}; events are refused until it can."
         return [Finding("warning", "broker", text)]
 
 
@@ -67,7 +76,11 @@ def _broker(config: Config) -> list[Finding]:
     try:
         return diagnose(**_how_to_look(config))
     except PublishError as error:
-        return [Finding("danger", "broker", f"It cannot be used as configured ({error.code}).")]
+        return [Finding("danger", "broker", f"It cannot be used as configured: {_reason(error)}.")]
+
+
+def _reason(error: PublishError) -> str:
+    return f"{reason_of(error)} ({error.code})"
 
 
 def _how_to_look(config: Config) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 
+from vigilry_ingest.cli.command import Group
 from vigilry_ingest.cli.dead import dead_group
 from vigilry_ingest.cli.groups import forget_group_command, stats_command
 from vigilry_ingest.cli.looks import json_of, line_of, page_of
@@ -30,7 +30,7 @@ from vigilry_ingest.stream.replay import replay
 # 128 and the signal's number, as shells have it.
 _INTERRUPTED = 130
 
-events_group = AppGroup("events", help="Events, on the streams and in the store.")
+events_group = Group("events", help="Events, on the streams and in the store.")
 for _command in (dead_group, stats_command, forget_group_command):
     events_group.add_command(_command)
 
@@ -54,8 +54,7 @@ def tail_command(
     reader = Reader(
         config.redis_url, partitions=config.stream_partitions, timeout_s=config.publish_timeout_ms / 1000
     )
-    project_id = project and project_id_of(services().engine, project)
-    wanted = {"project_id": project_id, "severity": severity, "kind": kind, "type": type_}
+    wanted = {"project_id": _project_id(project), "severity": severity, "kind": kind, "type": type_}
     try:
         for job_id, event in reader.follow(last):
             if all(value in (None, getattr(event, name)) for name, value in wanted.items()):
@@ -74,12 +73,9 @@ def tail_command(
 )
 @json_option
 @failures_in_one_line
-def list_command(
-    most: int, as_json: bool, type_: str | None, since: datetime | None, until: datetime | None, **wanted: Any
-) -> None:
+def list_command(most: int, as_json: bool, **wanted: Any) -> None:
     """List stored events, newest first."""
-    chosen = Filter(type=type_, since=utc(since), until=utc(until), **wanted)
-    rows = newest_events(services().engine, chosen, most)
+    rows = newest_events(services().engine, _filter(**wanted), most)
     for row in rows:
         job_id, event = f"bull-{row.job_number}", to_event(row)
         click.echo(json_of(job_id, event) if as_json else line_of(job_id, event))
@@ -117,17 +113,10 @@ def show_command(id_: str, as_json: bool) -> None:
 @time_options
 @json_option
 @failures_in_one_line
-def replay_command(
-    group: str,
-    as_json: bool,
-    type_: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    **wanted: Any,
-) -> None:
+def replay_command(group: str, as_json: bool, **wanted: Any) -> None:
     """Feed stored events to a group again."""
     parts = services()
-    chosen = Filter(type=type_, since=utc(since), until=utc(until), **wanted)
+    chosen = _filter(**wanted)
     rows = oldest_first(parts.engine, chosen)
     pairs = ((f"bull-{row.job_number}", to_event(row)) for row in rows)
     count = 0
@@ -146,6 +135,20 @@ def replay_command(
         print_json({"group": group, "replayed": count})
     else:
         click.echo(f"Replayed {count:,} events to {group}.")
+
+
+def _filter(
+    *, project: str | None, type_: str | None, since: datetime | None, until: datetime | None, **wanted: Any
+) -> Filter:
+    """Read the options that narrow events down.
+
+    Raises UnknownProject, DatabaseError.
+    """
+    return Filter(project=_project_id(project), type=type_, since=utc(since), until=utc(until), **wanted)
+
+
+def _project_id(name_or_id: str | None) -> str | None:
+    return None if name_or_id is None else project_id_of(services().engine, name_or_id)
 
 
 def _moment(moment: datetime) -> str:

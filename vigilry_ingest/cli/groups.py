@@ -3,6 +3,8 @@
 import click
 from flask.cli import with_appcontext
 
+from vigilry_ingest.cli.command import Command
+from vigilry_ingest.cli.looks import printable
 from vigilry_ingest.cli.people import (
     broker_client,
     failures_in_one_line,
@@ -14,7 +16,7 @@ from vigilry_ingest.services import services
 from vigilry_ingest.stream.consuming.retention import GroupState, forget_group, partition_state
 
 
-@click.command("stats")
+@click.command("stats", cls=Command)
 @json_option
 @with_appcontext
 @failures_in_one_line
@@ -38,7 +40,7 @@ def stats_command(as_json: bool) -> None:
         if not state.groups:
             rows.append((*first, "none", "", "", "", ""))
     columns = ("PARTITION", "ENTRIES", "DEAD", "GROUP", "LAG", "PENDING", "OLDEST", "WORKER")
-    print_table("", columns, rows)
+    print_table(columns, rows)
     for name in sorted({group.name for state in states for group in state.groups if group.is_abandoned}):
         click.echo(
             f"The group {name} has had no worker for over an hour and keeps the streams from being trimmed: "
@@ -46,12 +48,13 @@ def stats_command(as_json: bool) -> None:
         )
 
 
-@click.command("forget-group")
+@click.command("forget-group", cls=Command)
 @click.argument("group")
 @click.confirmation_option(prompt="What the group has not processed will never reach it. Remove it?")
+@json_option
 @with_appcontext
 @failures_in_one_line
-def forget_group_command(group: str) -> None:
+def forget_group_command(group: str, as_json: bool) -> None:
     """Remove a consumer group.
 
     For one that nobody uses any more and that keeps the streams from being trimmed.
@@ -62,9 +65,12 @@ def forget_group_command(group: str) -> None:
         )
     if not removed:
         raise click.ClickException(f"No stream has a group {group}: see `flask events stats`.")
-    click.echo(f"Removed {group} from {removed} streams.")
+    if as_json:
+        print_json({"group": group, "streams": removed})
+    else:
+        click.echo(f"Removed {group} from {removed} streams.")
 
 
 def _group_cells(group: GroupState) -> tuple[str, ...]:
     oldest = f"{group.oldest_s:,.0f} s" if group.oldest_s else ""
-    return group.name, f"{group.lag:,}", f"{group.pending:,}", oldest, group.worker or "none"
+    return printable(group.name), f"{group.lag:,}", f"{group.pending:,}", oldest, group.worker or "none"

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import click
-from flask.cli import AppGroup
 from rich.text import Text
 
+from vigilry_ingest.cli.command import Group, Number
+from vigilry_ingest.cli.minted import show_minted, show_rotated
+from vigilry_ingest.cli.options import expiry_option
 from vigilry_ingest.cli.people import (
     LONGEST_NAME,
     check_name,
@@ -20,7 +22,6 @@ from vigilry_ingest.db.models import ApiKey
 from vigilry_ingest.keys.format import ENVIRONMENTS
 from vigilry_ingest.keys.registry import (
     ArchivedProject,
-    Minted,
     UnknownKey,
     UnusableKey,
     list_keys,
@@ -32,7 +33,7 @@ from vigilry_ingest.services import services
 
 _COLUMNS = ["PROJECT", "KEY ID", "KEY", "ENVIRONMENT", "STATE", "CREATED", "EXPIRES", "LAST USED", "NAME"]
 
-keys_group = AppGroup("keys", help="API keys: mint, list, rotate, revoke.")
+keys_group = Group("keys", help="API keys: mint, list, rotate, revoke.")
 
 
 @keys_group.command("mint")
@@ -45,50 +46,28 @@ keys_group = AppGroup("keys", help="API keys: mint, list, rotate, revoke.")
     help="Production keys begin with vig_live_, the others with vig_test_.",
 )
 @click.option("--name", help="What the key is for, to know it by in the list.")
-@click.option(
-    "--expires-in-days", type=click.IntRange(1, 36_500),
-    help="Let the key expire; in its last two weeks answers say when (Sunset).  [default: never]",
-)  # fmt: skip
+@expiry_option("never")
 @json_option
 @failures_in_one_line
 def mint_command(
-    project: str, environment: str, name: str | None, expires_in_days: int | None, as_json: bool
+    project: str, environment: str, name: str | None, lifetime: timedelta | None, as_json: bool
 ) -> None:
     """Make an API key for PROJECT.
 
-    Makes the project too when it is new. A project may have several keys. The key is shown this once.
+    Makes the project too when it is new; its name has no space before or after it. A project may have several
+    keys. The key is shown this once.
     """
     check_name(project, "PROJECT")
     if name is not None and (len(name) > LONGEST_NAME or not name.isprintable()):
         raise click.BadParameter(f"must be at most {LONGEST_NAME} printable characters.", param_hint="--name")
-    expires_at = None if expires_in_days is None else datetime.now(UTC) + timedelta(days=expires_in_days)
+    expires_at = None if lifetime is None else datetime.now(UTC) + lifetime
     try:
         minted = mint(services().engine, project, environment, name, expires_at=expires_at)
     except ArchivedProject as error:
         raise click.ClickException(
             f"{project} is archived: `flask projects unarchive` takes it back."
         ) from error
-    _show(minted, as_json)
-
-
-def _show(minted: Minted, as_json: bool) -> None:
-    if as_json:
-        expires_at = minted.expires_at.isoformat() if minted.expires_at else None
-        print_json(minted._asdict() | {"expires_at": expires_at})
-    else:
-        click.echo(_announcement(minted))
-
-
-def _announcement(minted: Minted) -> str:
-    bind = services().config.bind
-    where = f"http://{bind}" if ":" in bind and not bind.startswith("unix:") else "http://127.0.0.1:4100"
-    until = f" It expires at {minute(minted.expires_at)} UTC." if minted.expires_at else ""
-    return f"""\
-{click.style(minted.api_key, bold=True)}
-is the {minted.environment} key of {minted.project} ({minted.key_id}). It is not shown again.{until} Try it:
-
-curl -i {where}/ingest/events -H 'X-Api-Key: {minted.api_key}' -H 'Content-Type: application/json' \
--d '{{"type":"hello","severity":"INFO","message":"My first event"}}'"""
+    show_minted(minted, as_json=as_json)
 
 
 @keys_group.command("list")
@@ -109,26 +88,28 @@ def list_command(as_json: bool) -> None:
 @keys_group.command("rotate")
 @click.argument("key_id")
 @click.option(
-    "--grace-hours", type=click.FloatRange(0, 8760), default=24.0, show_default=True,
+    "--grace-hours", type=Number(0, 8760), default=24.0, show_default=True,
     help="How long the old key still works.",
 )  # fmt: skip
+@expiry_option("after as long as the old key was to, or never")
 @json_option
 @failures_in_one_line
-def rotate_command(key_id: str, grace_hours: float, as_json: bool) -> None:
+def rotate_command(key_id: str, grace_hours: float, lifetime: timedelta | None, as_json: bool) -> None:
     """Make a new key in the place of KEY_ID.
 
-    It is of the same project and environment. The old one expires when the time of grace is over, or sooner
-    where it was to.
+    It is of the same project, environment and name. The old one expires when the time of grace is over, or
+    sooner where it was to. A key that was rotated before may be rotated again: the successors all work.
     """
+    grace = timedelta(hours=grace_hours)
     try:
-        minted = rotate(services().engine, key_id, grace=timedelta(hours=grace_hours))
+        rotated = rotate(services().engine, key_id, grace=grace, lifetime=lifetime)
     except UnknownKey as error:
         raise _unknown(key_id) from error
     except UnusableKey as error:
         raise click.ClickException(
             f"{key_id} is revoked or expired, or its project archived: mint a new key instead."
         ) from error
-    _show(minted, as_json)
+    show_rotated(rotated, as_json=as_json)
 
 
 @keys_group.command("revoke")

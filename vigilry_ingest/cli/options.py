@@ -1,7 +1,7 @@
-"""The options that narrow events down, shared by the commands of ``flask events``."""
+"""The options that several commands share: those that narrow events down, and a key's expiry."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -51,3 +51,15 @@ def time_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def utc(moment: datetime | None) -> datetime | None:
     """Take a moment that was typed without a zone for one in UTC."""
     return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def expiry_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make the option of a key's lifetime; `default` is told."""
+    return click.option(
+        "--expires-in-days", "lifetime", type=click.IntRange(1, 36_500), callback=_days,
+        help=f"Let the key expire; in its last two weeks answers say when (Sunset).  [default: {default}]",
+    )  # fmt: skip
+
+
+def _days(_context: click.Context, _option: click.Parameter, given: int | None) -> timedelta | None:
+    return None if given is None else timedelta(days=given)

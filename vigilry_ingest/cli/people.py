@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vigilry_ingest.db.session import DatabaseError
+from vigilry_ingest.ids import is_id
+from vigilry_ingest.keys.projects import UnknownProject
 from vigilry_ingest.services import services
 from vigilry_ingest.stream.errors import PublishError
 from vigilry_ingest.stream.servers.client import open_client
@@ -25,6 +27,11 @@ Row = TypeVar("Row")
 _BROKER_TIMEOUT_S = 10.0
 _NO_TERMINAL_WIDTH = 10_000
 LONGEST_NAME = 200
+# What may be broken over several lines; all else is there to be copied, or is short.
+_BREAKABLE = {"PROJECT", "LIMIT", "CREATED", "EXPIRES", "LAST USED", "NAME", "DIED", "REASON"}
+# As wide as a date.
+_NARROWEST = 10
+_BETWEEN = 2
 _COLOURS = {"live": "green", "expired": "yellow", "revoked": "red", "archived": "yellow"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -41,19 +48,21 @@ def failures_in_one_line(command: Callable[Arguments, Result]) -> Callable[Argum
             raise click.ClickException(str(error)) from error
         except PublishError as error:
             raise click.ClickException(error.detail) from error
+        except UnknownProject as error:
+            message = f"No project has the name or id {error}: see `flask projects list`."
+            raise click.ClickException(message) from error
 
     return guarded
 
 
 @contextmanager
 def broker_client() -> Iterator[Any]:
-    """Open redis-py's client of the configured broker; its failures become one clear line."""
-    config = services().config
-    try:
-        with open_client(config.redis_url, timeout_s=_BROKER_TIMEOUT_S) as client:
-            yield client
-    except PublishError as error:
-        raise click.ClickException(error.detail) from error
+    """Open redis-py's client of the configured broker.
+
+    Raises PublishError.
+    """
+    with open_client(services().config.redis_url, timeout_s=_BROKER_TIMEOUT_S) as client:
+        yield client
 
 
 @contextmanager
@@ -67,9 +76,13 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def check_name(name: str, hint: str) -> None:
-    """Refuse a project's name that could not be read or typed."""
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise click.BadParameter(f"must be 1 to {LONGEST_NAME} printable characters.", param_hint=hint)
+    """Refuse a project's name that could not be read or typed, or that would be taken for an id."""
+    if not name or len(name) > LONGEST_NAME or not name.isprintable() or name != name.strip():
+        message = f"must be 1 to {LONGEST_NAME} printable characters, with no space before or after them."
+        raise click.BadParameter(message, param_hint=hint)
+    if is_id(name, "proj"):
+        message = f"must be a name, and {name} has the form of a project's id."
+        raise click.BadParameter(message, param_hint=hint)
 
 
 def minute(moment: datetime | None) -> str:
@@ -92,8 +105,8 @@ def print_list(
     *,
     as_json: bool,
     to_object: Callable[[Row], Mapping[str, Any]],
-    columns: Iterable[str],
-    to_cells: Callable[[Row], Iterable[str | Text]],
+    columns: Sequence[str],
+    to_cells: Callable[[Row], Sequence[str | Text]],
     if_none: str,
 ) -> None:
     """Print rows as JSON, a line each, or as a table; a sentence where there are none."""
@@ -101,18 +114,28 @@ def print_list(
         for row in rows:
             print_json(to_object(row))
     elif rows:
-        print_table("", columns, map(to_cells, rows))
+        print_table(columns, [to_cells(row) for row in rows])
     else:
         click.echo(if_none)
 
 
-def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str | Text]]) -> None:
-    """Print rows as a table that fits the terminal, and that is not cut in a pipe."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print rows as a table of which nothing is ever cut.
+
+    Where a terminal is too narrow, long names and dates are broken; where that is not enough, and in a pipe,
+    each row is one long line.
+    """
+    # As text, because rich would take a name such as [red] for its own markup.
+    cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in (columns, *rows)]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    least = 0
+    for name, *column in zip(columns, *cells, strict=True):
+        width = max(cell.cell_len for cell in column)
+        table.add_column(name, no_wrap=name not in _BREAKABLE, overflow="fold")
+        least += _BETWEEN + (min(width, _NARROWEST) if name in _BREAKABLE else width)
+    for row in cells[1:]:
+        table.add_row(*row)
     console = Console()
-    if not console.is_terminal:
+    if not console.is_terminal or least - _BETWEEN > console.width:
         console = Console(width=_NO_TERMINAL_WIDTH)
-    table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        # As text, because rich would take a name such as [red] for its own markup.
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     console.print(table)

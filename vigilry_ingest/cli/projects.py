@@ -5,9 +5,9 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 import click
-from flask.cli import AppGroup
 from rich.text import Text
 
+from vigilry_ingest.cli.command import Group
 from vigilry_ingest.cli.people import (
     check_name,
     coloured,
@@ -22,7 +22,6 @@ from vigilry_ingest.event import Quota
 from vigilry_ingest.keys.projects import (
     Listed,
     NameTaken,
-    UnknownProject,
     archive,
     limit,
     list_projects,
@@ -35,21 +34,17 @@ Arguments = ParamSpec("Arguments")
 # Beyond it an event would have to come within less than a microsecond, the broker's own measure of time.
 _MOST = 1_000_000
 
-projects_group = AppGroup("projects", help="Projects: list, rename, archive, limit.")
+projects_group = Group("projects", help="Projects: list, rename, archive, limit.")
 
 
 def _changes(command: Callable[Arguments, Project]) -> Callable[..., None]:
-    """Let a command that changes a project show it, and say so when there is none of this name."""
+    """Let a command that changes a project show it."""
 
     @wraps(command)
     @failures_in_one_line
     def shown(*args: Arguments.args, **options: Arguments.kwargs) -> None:
         as_json = options.pop("as_json")
-        try:
-            project = command(*args, **options)
-        except UnknownProject as error:
-            message = f"No project has the name or id {error}: see `flask projects list`."
-            raise click.ClickException(message) from error
+        project = command(*args, **options)
         if as_json:
             print_json(_as_object(project))
         else:

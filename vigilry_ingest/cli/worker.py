@@ -10,15 +10,22 @@ import click
 from flask.cli import with_appcontext
 from prometheus_client import start_http_server
 
+from vigilry_ingest.cli.command import Command, Number
 from vigilry_ingest.handler import Handler
 from vigilry_ingest.logs import configure_logging
 from vigilry_ingest.metrics import registry_with
 from vigilry_ingest.services import services
 from vigilry_ingest.store.writer import Store
 from vigilry_ingest.stream.consuming.consumer import Consumer, Limits
-from vigilry_ingest.stream.names import DEFAULT_GROUP
+from vigilry_ingest.stream.names import DEFAULT_GROUP, is_group_name
 
 _log = logging.getLogger(__name__)
+
+
+def _group(_context: click.Context, _option: click.Parameter, given: str) -> str:
+    if not is_group_name(given):
+        raise click.BadParameter(f"{given!r} is not 1 to 100 of A-Z, a-z, 0-9 and . _ : -.")
+    return given
 
 
 def _address(_context: click.Context, _option: click.Parameter, given: str | None) -> tuple[str, int] | None:
@@ -30,10 +37,11 @@ def _address(_context: click.Context, _option: click.Parameter, given: str | Non
     return host.strip("[]"), int(port)
 
 
-@click.command("worker")
+@click.command("worker", cls=Command)
 @click.option(
-    "--group", default=DEFAULT_GROUP, show_default=True, help="The consumer group; each gets every event."
-)
+    "--group", default=DEFAULT_GROUP, show_default=True, callback=_group,
+    help="The consumer group; each gets every event.",
+)  # fmt: skip
 @click.option(
     "--handler",
     "name",
@@ -49,7 +57,7 @@ def _address(_context: click.Context, _option: click.Parameter, given: str | Non
     help="Tries before an event that fails by itself goes to the dead letters.",
 )  # fmt: skip
 @click.option(
-    "--handler-timeout", type=click.FloatRange(1), default=Limits().handler_s, show_default=True,
+    "--handler-timeout", type=Number(1), default=Limits().handler_s, show_default=True,
     help="Seconds after which a call of the handler counts as hung, and this worker ends.",
 )  # fmt: skip
 @click.option(
@@ -96,9 +104,11 @@ def worker_command(
 
 def _load(name: str) -> Handler:
     module_name, _, function_name = name.partition(":")
+    if not all((*module_name.split("."), function_name)):
+        raise click.BadParameter(f"{name} is not MODULE:FUNCTION.", param_hint="--handler")
     try:
         handler: Any = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError) as error:
         raise click.BadParameter(f"{name} cannot be imported: {error}", param_hint="--handler") from error
     if not callable(handler):
         raise click.BadParameter(f"{name} is not a function.", param_hint="--handler")

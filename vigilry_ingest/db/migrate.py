@@ -41,16 +41,30 @@ def check_migrated(engine: Engine) -> None:
 
     Raises NotMigrated, and DatabaseError when the database cannot be reached.
     """
-    with translated_errors(), engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current is None or current in _earlier_revisions():
+    current = _current_revision(engine)
+    if current is None or current in _revisions()[1:]:
         raise NotMigrated
 
 
+def unknown_revision(engine: Engine) -> str | None:
+    """Give the database's revision when this version does not know it, because a later one made it.
+
+    Raises DatabaseError.
+    """
+    current = _current_revision(engine)
+    return None if current in _revisions() else current
+
+
+def _current_revision(engine: Engine) -> str | None:
+    with translated_errors(), engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
 @cache
-def _earlier_revisions() -> frozenset[str]:
+def _revisions() -> tuple[str, ...]:
+    """List the revisions that this version knows, its own first."""
     scripts = ScriptDirectory.from_config(_config())
-    return frozenset(each.revision for each in scripts.walk_revisions()) - {scripts.get_current_head() or ""}
+    return tuple(each.revision for each in scripts.walk_revisions())
 
 
 def _wait_for_others(connection: Connection) -> None:

@@ -25,6 +25,10 @@ _LOCK_WAIT_S = 5
 _POOL_WAIT_S = 5
 # A statement that takes longer is cut by the server: nobody waits for its answer any more.
 _STATEMENT_MS = 10_000
+# PostgreSQL's undefined_table and undefined_column; a missing database or role "does not exist" too, but what
+# is missing there is not a migration. See https://www.postgresql.org/docs/current/errcodes-appendix.html.
+_UNDEFINED = ("42P01", "42703")
+_UNDEFINED_IN_SQLITE = ("no such table", "no such column")
 
 
 class DatabaseError(Exception):
@@ -41,7 +45,7 @@ class NotMigrated(DatabaseError):
 def make_engine(url: str, *, connections: int = 4) -> Engine:
     """Make the engine for an SQLAlchemy URL, with so many connections at most; nothing is connected yet.
 
-    Raises ConfigError for a URL that cannot be read, or whose driver is not installed.
+    Raises ConfigError for a URL that cannot be read, that names no file, or whose driver is not installed.
     """
     try:
         parsed = make_url(url)
@@ -52,11 +56,14 @@ def make_engine(url: str, *, connections: int = 4) -> Engine:
             "pool_timeout": _POOL_WAIT_S,
         }
         if parsed.get_backend_name() == "sqlite":
+            _refuse_in_memory(parsed)
             options = {"connect_args": {"timeout": _LOCK_WAIT_S}}
         elif parsed.get_backend_name() == "postgresql":
             options["connect_args"] = _postgresql_options(parsed)
         # An event's text must not come out in a log by way of an error message.
         engine = create_engine(parsed, hide_parameters=True, **options)
+    except ConfigError:
+        raise
     except (ArgumentError, NoSuchModuleError, ValueError, TypeError):
         raise ConfigError(
             "VIGILRY_DATABASE_URL must be an SQLAlchemy URL, such as sqlite:///var/vigilry.db or "
@@ -70,6 +77,15 @@ def make_engine(url: str, *, connections: int = 4) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     return engine
+
+
+def _refuse_in_memory(url: URL) -> None:
+    is_in_memory = ":memory:" in (url.database or ":memory:") or url.query.get("mode") == "memory"
+    if is_in_memory:
+        raise ConfigError(
+            "VIGILRY_DATABASE_URL must name a file, such as sqlite:///var/vigilry.db: each process and each "
+            "command would have a database in memory to itself, and lose it when it ends"
+        )
 
 
 def _postgresql_options(url: URL) -> dict[str, Any]:
@@ -126,9 +142,9 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except (OperationalError, ProgrammingError) as error:
-        reason = str(error.orig).strip().partition("\n")[0]
-        if "no such table" in reason or "does not exist" in reason or "no such column" in reason:
+        if _lacks_what_a_migration_makes(error.orig):
             raise NotMigrated from error
+        reason = str(error.orig).strip().partition("\n")[0]
         raise DatabaseError(f"The database cannot be used: {reason}") from error
     except PoolTimeout as error:
         raise DatabaseError("Every connection to the database is in use.") from error
@@ -137,3 +153,8 @@ def translated_errors() -> Iterator[None]:
         raise
     except DBAPIError as error:
         raise DatabaseError(f"The database cannot be used: {error.orig}") from error
+
+
+def _lacks_what_a_migration_makes(error: BaseException | None) -> bool:
+    state = getattr(error, "sqlstate", None)
+    return state in _UNDEFINED or (state is None and str(error).startswith(_UNDEFINED_IN_SQLITE))

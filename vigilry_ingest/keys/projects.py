@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import Engine, func, or_, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from vigilry_ingest.db.models import ApiKey, Project
 from vigilry_ingest.db.session import session_on
 from vigilry_ingest.event import Quota
+from vigilry_ingest.keys.registry import is_live
 
 
 class UnknownProject(LookupError):
@@ -35,11 +36,9 @@ def list_projects(engine: Engine) -> list[Listed]:
 
     Raises DatabaseError.
     """
-    is_live = ApiKey.revoked_at.is_(None) & or_(
-        ApiKey.expires_at.is_(None), ApiKey.expires_at > datetime.now(UTC)
-    )
+    is_usable = Project.archived_at.is_(None) & is_live(datetime.now(UTC))
     query = (
-        select(Project, func.count(ApiKey.id).filter(is_live), func.max(ApiKey.last_used_at))
+        select(Project, func.count(ApiKey.id).filter(is_usable), func.max(ApiKey.last_used_at))
         .outerjoin(ApiKey, ApiKey.project_id == Project.id)
         .group_by(Project.id)
         .order_by(Project.name)
@@ -82,12 +81,12 @@ def limit(engine: Engine, name_or_id: str, quota: Quota | None) -> Project:
 
 
 def project_id_of(engine: Engine, name_or_id: str) -> str:
-    """Find a project's id by its name; anything else is taken for an id.
+    """Find a project's id.
 
-    Raises DatabaseError.
+    Raises UnknownProject, DatabaseError.
     """
     with session_on(engine) as session:
-        return session.scalar(select(Project.id).where(Project.name == name_or_id)) or name_or_id
+        return _find(session, name_or_id).id
 
 
 @contextmanager
@@ -97,7 +96,7 @@ def _changing(engine: Engine, name_or_id: str) -> Iterator[Project]:
 
 
 def _find(session: Session, name_or_id: str) -> Project:
-    for column in (Project.name, Project.id):
+    for column in (Project.id, Project.name):
         project = session.scalars(select(Project).where(column == name_or_id)).one_or_none()
         if project is not None:
             return project

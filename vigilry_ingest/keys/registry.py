@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import ColumnElement, Engine, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,19 @@ class Minted(NamedTuple):
     project: str
     environment: str
     expires_at: datetime | None = None
+
+
+class Rotated(NamedTuple):
+    """A key's successor, and when the key itself ends.
+
+    ``younger_key_id`` is set when the key was to end anyway and one like it was made since: it may have been
+    rotated before, which is written down nowhere.
+    """
+
+    successor: Minted
+    old_key_id: str
+    old_expires_at: datetime
+    younger_key_id: str | None
 
 
 class UnknownKey(LookupError):
@@ -79,18 +92,42 @@ def _mint(
     return Minted(key, row.id, project.id, project.name, environment, expires_at)
 
 
-def rotate(engine: Engine, key_id: str, *, grace: timedelta) -> Minted:
+def rotate(engine: Engine, key_id: str, *, grace: timedelta, lifetime: timedelta | None = None) -> Rotated:
     """Make a successor of a key, and let the key expire after a time of grace, or sooner where it would.
 
-    Raises UnknownKey, UnusableKey when it is revoked, expired or its project archived, and DatabaseError.
+    The successor lives for ``lifetime``; without one as long as the key was to, be it for ever. Raises
+    UnknownKey, UnusableKey when the key is revoked, expired or its project archived, and DatabaseError.
     """
     now = datetime.now(UTC)
     with session_on(engine) as session:
         row = _find(session, key_id)
         if row.revoked_at or (row.expires_at and row.expires_at <= now) or row.project.archived_at:
             raise UnusableKey(key_id)
+        younger_key_id = None
+        if row.expires_at:
+            lifetime = lifetime or row.expires_at - row.created_at
+            younger_key_id = _younger_key_id(session, row, now)
         row.expires_at = min(row.expires_at or now + grace, now + grace)
-        return _mint(session, row.project, row.environment, row.name, None, now)
+        expires_at = None if lifetime is None else now + lifetime
+        successor = _mint(session, row.project, row.environment, row.name, expires_at, now)
+        return Rotated(successor, row.id, row.expires_at, younger_key_id)
+
+
+def _younger_key_id(session: Session, row: ApiKey, now: datetime) -> str | None:
+    """Find the youngest live key that could be another's successor."""
+    query = select(ApiKey.id).where(
+        ApiKey.project_id == row.project_id,
+        ApiKey.environment == row.environment,
+        ApiKey.name.is_not_distinct_from(row.name),
+        ApiKey.created_at > row.created_at,
+        is_live(now),
+    )
+    return session.scalar(query.order_by(ApiKey.created_at.desc()).limit(1))
+
+
+def is_live(now: datetime) -> ColumnElement[bool]:
+    """Give the condition that a key is neither revoked nor expired."""
+    return ApiKey.revoked_at.is_(None) & (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now))
 
 
 def _project(session: Session, name: str, now: datetime) -> Project:

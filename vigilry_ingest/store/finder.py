@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Engine, Select, func, select
 
-from vigilry_ingest.db.models import EventCorrelation, Project, StoredEvent
+from vigilry_ingest.db.models import EventCorrelation, StoredEvent
 from vigilry_ingest.db.session import session_on
 from vigilry_ingest.event import Event
 
@@ -15,7 +15,10 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which events are asked for; None means any. ``until`` is exclusive; times are aware."""
+    """Which events are asked for; None means any.
+
+    ``project`` is an id; ``until`` is exclusive, times are aware.
+    """
 
     project: str | None = None
     severity: str | None = None
@@ -28,8 +31,7 @@ class Filter:
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """Give the filter's conditions on the table of events."""
         if self.project is not None:
-            named = select(Project.id).where(Project.name == self.project)
-            yield (StoredEvent.project_id == self.project) | StoredEvent.project_id.in_(named)
+            yield StoredEvent.project_id == self.project
         for column, value in (
             (StoredEvent.severity, self.severity),
             (StoredEvent.kind, self.kind),

@@ -71,7 +71,7 @@ def _ask(broker: Broker, host: Host | None, timeout_s: float) -> _Server:
     )
     now = (sent_at + time.time()) / 2
     if isinstance(info, RedisError):
-        raise explain(info)
+        raise explain(info) from info
     lines = (line.partition(":") for line in info.decode().splitlines() if not line.startswith("#"))
     skew_s = 0.0 if isinstance(clock, RedisError) else int(clock[0]) + int(clock[1]) / 1e6 - now
     name = "broker" if host is None else f"broker {host[0]}:{host[1]}"

@@ -1,5 +1,6 @@
 """What can go wrong on the way to the broker, in words that a caller can act on."""
 
+import re
 from math import ceil
 from typing import Self
 
@@ -95,3 +96,11 @@ def not_answered() -> PublishError:
     return PublishError(
         "broker_timeout", "The broker did not answer in time; the event may or may not have been stored."
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """Give what the driver said of a failure, for operators, without its full stop and without secrets."""
+    while isinstance(error, PublishError) and error.__cause__ is not None:
+        error = error.__cause__
+    # What redis-py says of the sentinels goes on for pages with their settings; the reason comes first.
+    return re.split(r" : <|[\n{]", str(error), maxsplit=1)[0].rstrip(" .")

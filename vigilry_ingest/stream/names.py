@@ -10,6 +10,7 @@ DEFAULT_GROUP = "store"
 # clock to need a seventh.
 _SEQUENCES = 1_000_000
 _ENTRY_ID = re.compile(rb"([0-9]{1,16})-([0-9]{1,20})")
+_GROUP = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _JOB_ID = re.compile(r"bull-(0|[1-9][0-9]{0,18})", re.ASCII)
 
 
@@ -64,6 +65,11 @@ def entry_id_of(job_id: str) -> str | None:
         return None
     milliseconds, sequence = divmod(number, _SEQUENCES)
     return f"{milliseconds}-{sequence}"
+
+
+def is_group_name(text: str) -> bool:
+    """Tell whether a consumer group may be made under a name: one that can be typed, and told from others."""
+    return _GROUP.fullmatch(text) is not None
 
 
 def marker_key(partition: int, project_id: str, environment: str, scope: str, key: str) -> str:

@@ -1,6 +1,5 @@
 """redis-py's own client, for what is off the senders' path: reading, listing, checking."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +12,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from vigilry_ingest.stream.address import Address, read_address
-from vigilry_ingest.stream.errors import PublishError
+from vigilry_ingest.stream.errors import PublishError, reason_of
 
 
 def make_client(address: Address, *, timeout_s: float) -> Any:
@@ -48,9 +47,8 @@ def open_client(url: str, *, timeout_s: float) -> Iterator[Any]:
         with make_client(read_address(url), timeout_s=timeout_s) as client:
             yield client
     except (RedisError, RedisClusterException) as error:
-        # What redis-py says of the sentinels goes on for pages; the first words are the reason.
-        reason = re.split(r"[:\n{]", str(error), maxsplit=1)[0]
-        raise PublishError("broker_unavailable", f"The broker cannot be used: {reason}.") from error
+        detail = f"The broker cannot be used: {reason_of(error)}."
+        raise PublishError("broker_unavailable", detail) from error
 
 
 def find_primary(address: Address, *, timeout_s: float) -> tuple[str, int]:
