@@ -1,24 +1,8 @@
-"""Every refusal: its word, what it means, and what to do; answers, pages and openapi.json read it here."""
+"""The refusals of what a sender can mend, or has sent too much of."""
 
-from typing import NamedTuple
+from vigilry_ingest.refusals.refusal import Refusal
 
-
-class Refusal(NamedTuple):
-    """What a word means: HTTP status, title, cause, mend, and whether the same request may succeed later."""
-
-    status: int
-    title: str
-    cause: str
-    mend: str
-    retryable: bool = False
-
-
-def page_of(code: str) -> str:
-    """Give the path of the page that explains a word: the ``type`` of its problem."""
-    return f"/docs/errors/{code}"
-
-
-REFUSALS = {
+MISTAKES = {
     "malformed_json": Refusal(
         400,
         "Not a JSON object",
@@ -50,6 +34,7 @@ REFUSALS = {
         "Incomplete body",
         "The body broke off before its announced end, or its chunks are garbled.",
         "Send it again, whole.",
+        retryable=True,
     ),
     "bad_request": Refusal(
         400,
@@ -117,105 +102,6 @@ REFUSALS = {
         "Too many events",
         "The project has sent more events than its quota allows. Nothing was stored.",
         "Wait as long as Retry-After says, then send it again; RateLimit says what is left.",
-        retryable=True,
-    ),
-    "internal_error": Refusal(
-        500,
-        "Internal error",
-        "Something went wrong in the service itself. The event was not acknowledged.",
-        "Send it again with the same Idempotency-Key; tell the operator the requestId.",
-        retryable=True,
-    ),
-    "broker_unavailable": Refusal(
-        503,
-        "Broker unavailable",
-        "The broker cannot be reached. Nothing was sent to it.",
-        "Send it again after Retry-After.",
-        retryable=True,
-    ),
-    "broker_timeout": Refusal(
-        503,
-        "Broker did not answer in time",
-        "The broker did not answer in time, so the event may be stored or not.",
-        "Send it again with the same Idempotency-Key: then it is stored once.",
-        retryable=True,
-    ),
-    "stream_full": Refusal(
-        503,
-        "Stream full",
-        "The project's stream is full until the workers have caught up.",
-        "Send it again later; the operator needs more workers.",
-        retryable=True,
-    ),
-    "broker_out_of_memory": Refusal(
-        503,
-        "Broker out of memory",
-        "The broker's memory is full, and it drops nothing that was accepted.",
-        "Send it again later.",
-        retryable=True,
-    ),
-    "broker_read_only": Refusal(
-        503,
-        "Broker is read-only",
-        "The broker is a replica at the moment, as in the middle of a fail-over.",
-        "Send it again after Retry-After.",
-        retryable=True,
-    ),
-    "broker_loading": Refusal(
-        503,
-        "Broker is loading",
-        "The broker has just started and reads its data.",
-        "Send it again after Retry-After.",
-        retryable=True,
-    ),
-    "broker_primary_down": Refusal(
-        503,
-        "Broker has lost its primary",
-        "The broker is a replica that has lost its primary.",
-        "Send it again after Retry-After.",
-        retryable=True,
-    ),
-    "broker_cluster_down": Refusal(
-        503,
-        "Broker cluster is down",
-        "The part of the broker's cluster that has this project is being moved or has failed.",
-        "Send it again after Retry-After.",
-        retryable=True,
-    ),
-    "broker_cannot_persist": Refusal(
-        503,
-        "Broker cannot persist",
-        "The broker cannot write to its disk, and takes nothing that it could lose.",
-        "Send it again later.",
-        retryable=True,
-    ),
-    "broker_not_durable": Refusal(
-        503,
-        "Not durable yet",
-        "The event was appended, but not as safely as the operator promises within the time.",
-        "Send it again with the same Idempotency-Key: then it is stored once, and acknowledged when "
-        "it is safe.",
-        retryable=True,
-    ),
-    "broker_refused": Refusal(
-        503,
-        "Broker refused",
-        "The broker refused the event for a reason of its own, which stands in the operator's log.",
-        "Send it again later, and tell the operator the requestId.",
-        retryable=True,
-    ),
-    "event_store_unavailable": Refusal(
-        503,
-        "Event store unavailable",
-        "The database that processed events are looked up in does not answer.",
-        "Ask again later.",
-        retryable=True,
-    ),
-    "key_store_unavailable": Refusal(
-        503,
-        "Key store unavailable",
-        "The database that keys are looked up in does not answer, and this key is not known from before.",
-        "Send it again after Retry-After.",
         retryable=True,
     ),
 }
