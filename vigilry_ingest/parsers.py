@@ -75,6 +75,14 @@ def origins(text: str) -> str:
     return ",".join(given)
 
 
+def origin_or_none(text: str) -> str:
+    """Take one origin, or nothing; a slash at its end is dropped."""
+    origin = text.removesuffix("/")
+    if text and not _is_origin(origin):
+        raise ValueError("must be empty, or an origin such as https://ingest.example.com")
+    return origin
+
+
 def _is_origin(text: str) -> bool:
     """Tell whether a browser would write an origin so: in lower case, and without the scheme's own port."""
     match = _ORIGIN.fullmatch(text)
