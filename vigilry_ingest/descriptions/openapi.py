@@ -35,11 +35,7 @@ def openapi(public_url: str = "") -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "contact": {"name": "Whoever runs this service"},
         },
-        servers=[
-            {"url": public_url, "description": "This service"}
-            if public_url
-            else {"url": "/", "description": "The host that this document came from"}
-        ],
+        servers=[{"url": public_url or "/", "description": "This service"}],
         tags=[
             {"name": "Sending", "description": "Events in."},
             {"name": "Asking", "description": "What has become of them."},
