@@ -27,6 +27,8 @@ _FAULTS = {
     "/ingest/server-error": ("/path", "required", "This field is required."),
     "/ingest/stripe": ("/data", "required", "This field is required."),
 }
+# What is wrong with an item of a batch that does fit, and where in it.
+_OF_ITEMS = {"rate_limited": "", "idempotency_key_reused": "/idempotencyKey"}
 
 
 def headers() -> dict[str, Json]:
@@ -45,7 +47,10 @@ def headers() -> dict[str, Json]:
             "example": 1,
         },
         "RateLimitPolicy": text("The project's quota, where it has one.", '"project";q=100;w=1'),
-        "RateLimit": text("What is left of it, and the seconds until all of it is.", '"project";r=42;t=1'),
+        "RateLimit": text(
+            "What is left of it, and the seconds until all of it is, or with a 429 until one event is.",
+            '"project";r=42;t=1',
+        ),
         "Sunset": text(
             "In a key's last two weeks, when it ends (RFC 8594).", "Tue, 24 Nov 2026 09:00:00 GMT"
         ),
@@ -126,13 +131,13 @@ def _members_of(code: str, path: str) -> Json:
     """Give what stands only in some problems: the faults of an event, or what became of each of a batch."""
     pointer, word, detail = _FAULTS.get(path, _SEVERITY)
     faults = [{"pointer": pointer, "code": word, "detail": detail}]
-    if path == BATCH and code == "rate_limited":
-        faults = [{"pointer": "", "code": code, "detail": REFUSALS[code].cause}]
+    if path == BATCH and code in _OF_ITEMS:
+        faults = [{"pointer": _OF_ITEMS[code], "code": code, "detail": REFUSALS[code].cause}]
     elif code != "invalid_event":
         return {}
     if path != BATCH:
         return {"detail": f"1 to mend: {pointer}; see errors.", "errors": faults}
     return {
-        "detail": "None of the 1 events can be taken; results says why.",
+        "detail": "None of the 1 events was taken; results says why.",
         "results": [{"index": 0, "status": "rejected", "code": code, "errors": faults}],
     }

@@ -18,7 +18,8 @@ _OF_ALL = ("method_not_allowed", "internal_error")
 _OF_KEYS = ("missing_api_key", "invalid_api_key", *_OF_ALL, "key_store_unavailable")
 _OF_BODIES = (
     "malformed_json", "invalid_event", "invalid_idempotency_key", "invalid_encoding", "incomplete_body",
-    "body_too_large", "unsupported_media_type", "unsupported_encoding", "rate_limited",
+    "body_too_large", "unsupported_media_type", "unsupported_encoding", "idempotency_key_reused",
+    "rate_limited",
 )  # fmt: skip
 _SENDING = (*_OF_KEYS, *_OF_BODIES, *BROKER)
 # What the broker may say to a question, which writes nothing.
@@ -51,7 +52,7 @@ def _sending(kind: str) -> Json:
         "requestBody": {"required": True, "content": body},
         "responses": {
             "202": accepted("Accepted", "Stored.", "Location", "IdempotentReplayed"),
-            **refusals_of(path, *_SENDING, "idempotency_key_reused"),
+            **refusals_of(path, *_SENDING),
         },
     }
 
@@ -70,9 +71,10 @@ def _batch() -> Json:
         "operationId": "sendBatch",
         "summary": "Send many events at once",
         "description": "Each item is taken or rejected by itself, and one round trip stores all that are "
-        "taken. The answer is 202 when at least one was. As `application/x-ndjson` the same items are taken "
-        "without the object around them, a line of JSON for each. Each item may have an `idempotencyKey`; "
-        "the header `Idempotency-Key` is refused here with 400 `invalid_idempotency_key`.",
+        "taken. The answer is 202 when at least one was, and else a refusal that has `results` too. As "
+        "`application/x-ndjson` the same items are taken without the object around them, a line of JSON for "
+        "each. Each item may have an `idempotencyKey`; the header `Idempotency-Key` is refused here with 400 "
+        "`invalid_idempotency_key`.",
         "tags": ["Sending"],
         "parameters": ["RequestId", "Traceparent"],
         "requestBody": {

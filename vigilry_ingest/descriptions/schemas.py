@@ -26,8 +26,8 @@ KINDS: dict[str, type[EventSchema]] = {
     "stripe": StripeSchema,
 }
 _NAMES = {"event": "Event", "server_error": "ServerError", "webhook": "Webhook", "stripe": "StripeEvent"}
-# What an Idempotency-Key may be: visible ASCII, without blanks.
-KEY = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+# What an Idempotency-Key may be: printable ASCII, and no blank at an end, where HTTP would take it off.
+KEY = {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}
 JOB_ID_SCHEMA = {"type": "string", "pattern": "^bull-[0-9]{1,19}$", "examples": [JOB_ID]}
 
 

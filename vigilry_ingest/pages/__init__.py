@@ -1,7 +1,6 @@
 """The pages: what a newcomer reads in a browser, and the documents that programs read; no key needed."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import msgspec
 from flask import Blueprint, Response, abort, render_template, request, send_from_directory
 
 from vigilry_ingest import __version__
+from vigilry_ingest.application import status_line
 from vigilry_ingest.descriptions.answers import example_of
 from vigilry_ingest.descriptions.asyncapi import asyncapi
 from vigilry_ingest.descriptions.examples import EXAMPLES
@@ -73,8 +73,8 @@ def show_error(code: str) -> Response:
     refusal = REFUSALS.get(code)
     if refusal is None:
         return _missing("refusal", "/docs/errors")
-    told, reason = _pretty(example_of(code)), HTTPStatus(refusal.status).phrase
-    return _page("error.html", _explained(code), code=code, refusal=refusal, reason=reason, example=told)
+    head, told = f"HTTP/1.1 {status_line(refusal.status)}", _pretty(example_of(code))
+    return _page("error.html", _explained(code), code=code, refusal=refusal, head=head, example=told)
 
 
 @blueprint.get("/docs/examples")
@@ -142,7 +142,7 @@ def _missing(what: str, where: str) -> Response:
         abort(404, f"There is no {what} of this name; {where} lists them all.")
     this_request().refusal = "not_found"
     page = render_template("missing.html", what=what, where=where)
-    answer = Response(page, HTTPStatus.NOT_FOUND, mimetype="text/html")
+    answer = Response(page, status_line(404), mimetype="text/html")
     answer.vary.add("Accept")
     return answer
 

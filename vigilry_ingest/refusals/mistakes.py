@@ -19,9 +19,10 @@ MISTAKES = {
     "invalid_idempotency_key": Refusal(
         400,
         "Unusable idempotency key",
-        "An idempotency key is empty, longer than 255 characters, or has characters other than "
-        "visible ASCII.",
-        "Use 1 to 255 visible ASCII characters; a UUID is a good key.",
+        "An idempotency key is empty, longer than 255 characters, has characters other than printable ASCII "
+        "or a blank at an end; or the header came with a batch.",
+        "Use 1 to 255 printable ASCII characters; a UUID is a good key. In a batch, the items have keys of "
+        "their own, idempotencyKey.",
     ),
     "invalid_encoding": Refusal(
         400,
