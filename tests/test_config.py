@@ -44,6 +44,7 @@ SAMPLES = {
     "VIGILRY_LOG_LEVEL": Sample("info", "debug", "debug"),
     "VIGILRY_LOG_FORMAT": Sample("auto", "json", "json"),
     "VIGILRY_DOCS": Sample("on", "off", "off"),
+    "VIGILRY_PUBLIC_URL": Sample("", "https://ingest.example:8443/", "https://ingest.example:8443"),
     "VIGILRY_CORS_ORIGINS": Sample(
         "", "https://a.example, http://[::1]:8080", "https://a.example,http://[::1]:8080"
     ),
@@ -73,6 +74,19 @@ BAD = [
     ("VIGILRY_CORS_ORIGINS", "https://app.example.com:65536"),
     ("VIGILRY_CORS_ORIGINS", "https://App.example.com"),
     ("VIGILRY_CORS_ORIGINS", "https://..."),
+    *[
+        ("VIGILRY_PUBLIC_URL", text)
+        for text in (
+            "/",
+            "*",
+            "ingest.example",
+            "ftp://h",
+            "https://",
+            "https://h/path",
+            "https://u:p@h",
+            "https://h//",
+        )
+    ],
     ("VIGILRY_STREAM_PARTITIONS", "4097"),
     ("VIGILRY_PUBLISH_TIMEOUT_MS", "9"),
     ("VIGILRY_PUBLISH_TIMEOUT_MS", "60001"),

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from vigilry_ingest.parsers import bind, matching, not_empty, one_of, origins, redis_url, whole_number
+from vigilry_ingest.parsers import (
+    bind,
+    matching,
+    not_empty,
+    one_of,
+    origin_or_none,
+    origins,
+    redis_url,
+    whole_number,
+)
 
 PREFIX = "VIGILRY_"
 
@@ -77,6 +86,9 @@ class Config:
     )
     docs: str = _setting(
         "on", one_of("off", "on"), "whether /, /docs, /openapi.json and /asyncapi.json are served"
+    )
+    public_url: str = _setting(
+        "", origin_or_none, "the origin that senders use; the pages and /openapi.json name it"
     )
     cors_origins: str = _setting(
         "", origins, "origins, separated by commas, whose pages may send events from a browser; * is any"

@@ -18,7 +18,7 @@ class Quota(NamedTuple):
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One event as it stands on the stream.
 
-    ``correlation`` and ``payload`` are JSON objects as UTF-8 text, byte for byte as the sender wrote them;
+    ``correlation`` and ``payload`` are JSON objects as UTF-8 text, their values as the sender wrote them;
     ``received_at`` is RFC 3339 in UTC with milliseconds. A field that is None is absent from the entry.
     """
 

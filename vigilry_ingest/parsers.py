@@ -14,7 +14,6 @@ REDIS_SCHEMES = (
     "rediss+cluster",
 )
 
-
 _MOST_DIGITS = 30
 _HIGHEST_PORT = 65_535
 _LONGEST_SHOWN = 60
@@ -89,13 +88,21 @@ def origins(text: str) -> str:
     return ",".join(given)
 
 
+def origin_or_none(text: str) -> str:
+    """Take one origin, or nothing; a slash at its end is dropped."""
+    origin = text.removesuffix("/")
+    if text and not _is_origin(origin):
+        raise ValueError("must be empty, or an origin such as https://ingest.example.com")
+    return origin
+
+
 def _is_origin(text: str) -> bool:
     """Tell whether a browser would write an origin so: in lower case, and without the scheme's own port."""
     match = _ORIGIN.fullmatch(text)
     if match is None:
         return False
     port = int(match["port"] or 0)
-    return port <= 65_535 and port != {"http": 80, "https": 443}[match["scheme"]]
+    return port <= _HIGHEST_PORT and port != {"http": 80, "https": 443}[match["scheme"]]
 
 
 def not_empty(text: str) -> str:

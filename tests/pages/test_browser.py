@@ -1,67 +1,13 @@
-"""The pages in real Chromium: they render, send, complain of nothing, and fit a phone in both themes."""
+"""The pages in real Chromium: they render, send, complain of nothing, and can be read at any size."""
 
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.pages.browser import SIZES, Theme, authorize, send, visiting
 from tests.sender import Sender
 from tests.servers.gunicorn import Service
-from tests.servers.waiting import require
-
-SIZES: dict[str, ViewportSize] = {
-    "desktop": {"width": 1280, "height": 900},
-    "phone": {"width": 390, "height": 844},
-}
-# Where a developer wants to look at the pages.
-SHOTS = os.environ.get("SCREENSHOTS")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    binary = shutil.which("chromium")
-    if binary is None:
-        require("chromium is not installed")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-class Visit:
-    """A page that notes what it complains of and whom it asks."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.hosts: set[str] = set()
-        page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", self._note)
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def _note(self, request: Request) -> None:
-        if request.url.startswith("http"):
-            self.hosts.add(request.url.split("/")[2])
-
-    def shoot(self, name: str) -> None:
-        """Take a picture, where somebody wants it."""
-        if SHOTS:
-            self.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
-
-    def is_as_wide_as_its_window(self) -> bool:
-        """Tell whether nothing hangs out at the side."""
-        return bool(
-            self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-        )
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -78,43 +24,85 @@ class Visit:
     ],
 )
 def test_a_page_renders_in_each_theme_and_size_and_complains_of_nothing(
-    browser: Browser, service: Service, theme: Literal["light", "dark"], size: str, path: str, says: str
+    browser: Browser, service: Service, theme: Theme, size: str, path: str, says: str
 ) -> None:
-    page = browser.new_page(viewport=SIZES[size], color_scheme=theme)
-    visit = Visit(page)
-    page.goto(service.url + path)
-    page.get_by_text(says).first.wait_for()
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert ground == ("rgb(255, 255, 255)" if theme == "light" else "rgb(20, 24, 31)")
-    assert visit.is_as_wide_as_its_window()
-    visit.shoot(f"{path.strip('/').replace('/', '-') or 'home'}-{theme}-{size}")
-    assert visit.complaints == []
-    assert visit.hosts == {service.bind}
-    page.close()
+    with visiting(browser, size, theme) as visit:
+        visit.page.goto(service.url + path)
+        visit.page.get_by_text(says).first.wait_for()
+        ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == ("rgb(255, 255, 255)" if theme == "light" else "rgb(20, 24, 31)")
+        assert visit.is_as_wide_as_its_window()
+        visit.shoot(f"{path.strip('/').replace('/', '-') or 'home'}-{theme}-{size}")
+        assert visit.illegible() == []
+        assert visit.hosts == {service.bind}
 
 
-def test_a_request_is_sent_from_the_page_with_ones_own_key(
-    browser: Browser, service: Service, sender: Sender
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_request_is_sent_from_the_page_with_ones_own_key_and_all_of_it_can_be_read(
+    browser: Browser, service: Service, sender: Sender, theme: Theme, size: str
 ) -> None:
-    page = browser.new_page(viewport=SIZES["desktop"])
-    visit = Visit(page)
-    page.goto(service.url + "/docs")
-    page.get_by_role("button", name="Authorize").first.click()
-    page.get_by_role("dialog").or_(page.locator(".modal-ux")).locator("input").first.fill(
-        sender.minted.api_key
-    )
-    page.locator(".modal-ux .auth-btn-wrapper button[type=submit]").click()
-    page.locator(".modal-ux .btn-done").click()
-    page.locator("#operations-Sending-sendEvent .opblock-summary-control").click()
-    with page.expect_response("**/ingest/events") as sent:
-        page.locator("#operations-Sending-sendEvent button.execute").click()
-    assert sent.value.status == 202, sent.value.text()
-    page.locator("#operations-Sending-sendEvent .live-responses-table").wait_for()
-    visit.shoot("sent")
-    assert visit.complaints == []
+    with visiting(browser, size, theme) as visit:
+        visit.page.goto(service.url + "/docs")
+        visit.page.get_by_role("button", name="Authorize").first.click()
+        assert visit.illegible(".modal-ux") == []
+        visit.page.locator(".modal-ux .btn-done").click()
+        authorize(visit.page, sender.minted.api_key)
+        answer = send(visit.page, "sendEvent")
+        assert answer.status == 202, answer.text()
+        visit.shoot(f"sent-{theme}-{size}")
+        assert visit.illegible() == []
+        assert visit.is_as_wide_as_its_window()
     (entry,) = sender.published()
     assert entry[b"type"] == b"checkout_failed"
-    page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_schemas_and_parameters_can_be_read_on_a_phone(
+    browser: Browser, service: Service, theme: Theme
+) -> None:
+    with visiting(browser, "phone", theme) as visit:
+        visit.page.goto(service.url + "/docs")
+        for operation in ("Sending-sendBatch", "Asking-getJob"):
+            block = visit.page.locator(f"#operations-{operation}")
+            block.locator(".opblock-summary-control").click()
+            block.locator(".responses-table .tablinks", has_text="Schema").first.click()
+        block = visit.page.locator("#operations-Sending-sendBatch")
+        block.get_by_label("Request content type").select_option("application/x-ndjson")
+        visit.shoot(f"schemas-{theme}")
+        assert visit.illegible() == []
+        assert visit.is_as_wide_as_its_window()
+        described = block.locator(".response-col_description p").first.bounding_box()
+        assert described is not None
+        assert described["width"] > SIZES["phone"]["width"] / 2
+
+
+@pytest.mark.parametrize("media", ["application/json", "application/x-ndjson"])
+def test_both_forms_of_a_batch_are_sent_from_the_page(
+    browser: Browser, service: Service, sender: Sender, media: str
+) -> None:
+    with visiting(browser) as visit:
+        visit.page.goto(service.url + "/docs")
+        authorize(visit.page, sender.minted.api_key)
+        answer = send(visit.page, "sendBatch", media=media)
+        assert answer.request.headers["content-type"] == media
+        assert answer.json()["accepted"] == 4
+
+
+def test_lines_that_a_reader_types_are_sent_as_they_are(
+    browser: Browser, service: Service, sender: Sender
+) -> None:
+    line = '{"type": "typed", "severity": "INFO", "message": "m"}'
+    with visiting(browser) as visit:
+        visit.page.goto(service.url + "/docs")
+        authorize(visit.page, sender.minted.api_key)
+        send(visit.page, "sendBatch", media="application/x-ndjson")
+        for typed in (line, f"{line}\n{line}"):
+            visit.page.locator("#operations-Sending-sendBatch textarea").fill(typed)
+            with visit.page.expect_response("**/ingest/batch") as sent:
+                visit.page.locator("#operations-Sending-sendBatch button.execute").click()
+            assert sent.value.request.post_data == typed
+            assert sent.value.status == 202
 
 
 def test_a_page_of_an_allowed_origin_sends_and_another_cannot(

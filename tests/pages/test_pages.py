@@ -1,23 +1,22 @@
-"""The pages, as programs and people without a browser get them; and who may call from a browser."""
+"""The pages, as programs and people without a browser get them."""
 
 import re
 from html import unescape
+from http import HTTPStatus
 
 import pytest
 
-from tests.conftest import NewSender
 from tests.examples.programs import FILES as EXAMPLE_FILES
-from tests.sender import EXAMPLES, Sender, assert_refused
+from tests.sender import assert_refused
 from tests.servers.gunicorn import ROOT, Service
-from tests.servers.valkey import Valkey
-from vigilry_ingest.refusals import REFUSALS
+from vigilry_ingest.refusals import REFUSALS, page_of
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+PUBLIC = "https://ingest.example.com:8443"
 PAGES = [
     "/", "/docs", "/docs/errors", *(f"/docs/errors/{code}" for code in REFUSALS),
     "/docs/examples", *(f"/docs/examples/{each.name}" for each in EXAMPLE_FILES),
 ]  # fmt: skip
-ORIGIN = "https://app.example.com"
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -45,6 +44,9 @@ def test_every_refusal_has_a_page_and_a_row_in_the_documentation(service: Servic
         code,
     )
     assert refusal.title in page
+    assert ("Yes:" in page) is refusal.retryable
+    assert ("Retry-After" in page) is (refusal.status in (429, 503)), "only these have it"
+    assert f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\n" in page
     row = rf"^\| {refusal.status} \| [^|]*`{code}`[^|]* \|"
     assert re.search(row, (ROOT / "docs/api.md").read_text(), re.M), f"docs/api.md says nothing of {code}"
 
@@ -52,6 +54,17 @@ def test_every_refusal_has_a_page_and_a_row_in_the_documentation(service: Servic
 def test_the_documentation_names_no_refusal_that_there_is_not() -> None:
     rows = re.findall(r"^\| \d{3} \| ([^|]+) \|", (ROOT / "docs/api.md").read_text(), re.M)
     assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == set(REFUSALS)
+
+
+def test_what_nginx_refuses_by_itself_has_pages_and_is_told_as_they_tell_it() -> None:
+    told = re.findall(
+        r"'\"type\":\"([^\"]+)\",\"title\":\"([^\"]+)\",.*\"code\":\"(\w+)\",\"retryable\":(\w+)'",
+        (ROOT / "deploy/nginx.conf").read_text(),
+    )
+    assert {"too_many_wrong_keys", "service_unavailable"} < {code for _, _, code, _ in told}
+    for address, title, code, retryable in told:
+        refusal = REFUSALS[code]
+        assert (address, title, retryable == "true") == (page_of(code), refusal.title, refusal.retryable)
 
 
 def test_every_example_is_listed_and_shown_as_it_stands_in_its_file(service: Service) -> None:
@@ -65,7 +78,7 @@ def test_every_example_is_listed_and_shown_as_it_stands_in_its_file(service: Ser
             assert client.get(listed[file.name]["file"]).text == file.read_text()
 
 
-def test_an_unknown_refusal_and_an_unknown_file_are_problems(service: Service) -> None:
+def test_an_unknown_refusal_and_an_unknown_file_are_problems_for_programs(service: Service) -> None:
     with service.client() as client:
         for path in (
             "/docs/errors/nothing",
@@ -74,7 +87,51 @@ def test_an_unknown_refusal_and_an_unknown_file_are_problems(service: Service) -
             "/docs/assets/x",
             "/docs/assets/../__init__.py",
         ):
-            assert_refused(client.get(path, headers=HTML), 404, "not_found")
+            assert_refused(client.get(path), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "all_of_them"), [("/docs/errors/<b>", "/docs/errors"), ("/docs/examples/x.py", "/docs/examples")]
+)
+def test_an_unknown_refusal_or_example_is_a_page_for_people_that_leads_to_all_of_them(
+    service: Service, path: str, all_of_them: str
+) -> None:
+    with service.client() as client:
+        answer = client.get(path, headers=HTML)
+        counted = client.get("/metrics").text
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert f'<a href="{all_of_them}">here' in answer.text
+    assert "<b>" not in answer.text
+    assert f'code="not_found",endpoint="{all_of_them}' in counted
+
+
+@pytest.mark.parametrize("path", ["/", "/docs/examples"])
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [
+        ("ingest.example.com:8080", "http://ingest.example.com:8080"),
+        ("[::1]:4100", "http://[::1]:4100"),
+        *[(host, "http://127.0.0.1:4100") for host in ("a b", "a'$(id)", "", "a:99999999")],
+    ],
+)
+def test_a_page_names_the_host_that_it_was_asked_by_and_no_cache_keeps_it_for_others(
+    service: Service, path: str, host: str, named: str
+) -> None:
+    with service.client() as client:
+        answer = client.get(path, headers=HTML | {"Host": host})
+    assert re.findall(r"(?:curl -i |INGEST_URL=)(https?://[^/\s]*)", unescape(answer.text)) == [named]
+    assert answer.headers["cache-control"] == "max-age=300, private"
+
+
+def test_with_a_public_url_the_pages_and_the_description_name_it_whoever_asks(service: Service) -> None:
+    with Service(service.settings | {"VIGILRY_PUBLIC_URL": PUBLIC}) as public, public.client() as client:
+        for path in ("/", "/docs/examples"):
+            answer = client.get(path, headers=HTML | {"Host": "other.example"})
+            assert PUBLIC in answer.text
+            assert "http://" not in answer.text
+            assert "other.example" not in answer.text
+            assert answer.headers["cache-control"] == "public, max-age=300"
+        assert client.get("/openapi.json").json()["servers"][0]["url"] == PUBLIC
 
 
 def test_the_home_page_is_an_object_for_programs(service: Service) -> None:
@@ -105,50 +162,3 @@ def test_the_pages_can_be_switched_off(service: Service) -> None:
         ):
             assert_refused(client.get(path), 404, "not_found")
         assert client.get("/health/live").status_code == 200
-
-
-def test_no_page_of_another_origin_may_send_unless_it_is_allowed(sender: Sender) -> None:
-    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
-    assert_refused(sender.http.options("/ingest/events", headers=asked), 401, "missing_api_key")
-    answer = sender.post("events", EXAMPLES["events"], headers={"Origin": ORIGIN})
-    assert not [name for name in answer.headers if name.startswith("access-control")]
-
-
-def test_allowed_origins_send_from_a_browser_and_others_do_not(
-    service: Service, valkey: Valkey, new_sender: NewSender
-) -> None:
-    allowed = service.settings | {"VIGILRY_CORS_ORIGINS": f"{ORIGIN}, http://localhost:3000"}
-    with Service(allowed) as open_to_some:
-        sender = Sender(open_to_some, valkey, new_sender().minted)
-        asked = {
-            "Access-Control-Request-Method": "POST",
-            "Access-Control-Request-Headers": "x-api-key, content-type, idempotency-key",
-        }
-        mine, other = (
-            sender.http.options("/ingest/events", headers=asked | {"Origin": origin})
-            for origin in (ORIGIN, "https://evil.example")
-        )
-        assert mine.status_code == 200
-        assert mine.headers["access-control-allow-origin"] == ORIGIN
-        assert {"x-api-key", "content-type", "idempotency-key"} <= set(
-            mine.headers["access-control-allow-headers"].lower().split(", ")
-        )
-        assert mine.headers["access-control-max-age"] == "86400"
-        assert "Origin" in mine.headers["vary"]
-        assert "access-control-allow-origin" not in other.headers
-        for body, status in ((EXAMPLES["events"], 202), ({}, 400)):
-            answer = sender.post("events", body, headers={"Origin": ORIGIN})
-            assert answer.status_code == status
-            assert answer.headers["access-control-allow-origin"] == ORIGIN
-            assert "Retry-After" in answer.headers["access-control-expose-headers"]
-            assert "access-control-allow-credentials" not in answer.headers
-        without = sender.http.options("/ingest/events")
-        assert not [name for name in without.headers if name.startswith("access-control")]
-        sender.close()
-
-
-def test_any_origin_may_be_allowed(service: Service) -> None:
-    allowed = service.settings | {"VIGILRY_CORS_ORIGINS": "*"}
-    with Service(allowed) as open_to_all, open_to_all.client() as client:
-        answer = client.post("/ingest/events", json={}, headers={"Origin": ORIGIN})
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, "*")

@@ -4,8 +4,15 @@ from vigilry_ingest.descriptions.examples import JOB_ID, REQUEST_ID
 from vigilry_ingest.descriptions.schemas import Json
 from vigilry_ingest.refusals import REFUSALS, page_of
 
+BATCH = "/ingest/batch"
+
 _PROBLEM = "application/problem+json"
-_INSTANCES = dict.fromkeys(("not_found", "event_store_unavailable"), "/ingest/jobs/bull-1")
+# Where a refusal is met that not every sender can meet.
+_PATHS = {
+    "batch_too_large": BATCH,
+    "not_found": f"/ingest/jobs/{JOB_ID}",
+    "event_store_unavailable": f"/ingest/jobs/{JOB_ID}",
+}
 # The headers that a status brings along.
 _WITH = {
     401: ("WwwAuthenticate",),
@@ -14,6 +21,14 @@ _WITH = {
     429: ("RetryAfter", "RateLimitPolicy", "RateLimit"),
     503: ("RetryAfter",),
 }
+_SEVERITY = ("/severity", "not_allowed", "Must be one of INFO, WARN, ERROR, CRITICAL, in capitals.")
+# What is wrong with the event of an example, where it has no severity.
+_FAULTS = {
+    "/ingest/server-error": ("/path", "required", "This field is required."),
+    "/ingest/stripe": ("/data", "required", "This field is required."),
+}
+# What is wrong with an item of a batch that does fit, and where in it.
+_OF_ITEMS = {"rate_limited": "", "idempotency_key_reused": "/idempotencyKey"}
 
 
 def headers() -> dict[str, Json]:
@@ -27,12 +42,15 @@ def headers() -> dict[str, Json]:
         "Location": text("Where to ask for the job.", f"/ingest/jobs/{JOB_ID}"),
         "IdempotentReplayed": text("`true` when an earlier request with this key stored the event.", "true"),
         "RetryAfter": {
-            "description": "Seconds to wait before the same request may succeed.",
+            "description": "Seconds to wait before what was not taken may be.",
             "schema": {"type": "integer", "minimum": 1},
             "example": 1,
         },
         "RateLimitPolicy": text("The project's quota, where it has one.", '"project";q=100;w=1'),
-        "RateLimit": text("What is left of it, and the seconds until all of it is.", '"project";r=42;t=1'),
+        "RateLimit": text(
+            "What is left of it, and the seconds until all of it is, or with a 429 until one event is.",
+            '"project";r=42;t=1',
+        ),
         "Sunset": text(
             "In a key's last two weeks, when it ends (RFC 8594).", "Tue, 24 Nov 2026 09:00:00 GMT"
         ),
@@ -51,61 +69,75 @@ def _refer(*names: str) -> Json:
     return {titles.get(name, name): {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def answer(schema: str, description: str) -> Json:
-    """Describe an answer that has this schema."""
+def answer(schema: str, description: str, *headers: str) -> Json:
+    """Describe an answer that has this schema and, besides the request's id, these headers."""
     return {
         "description": description,
-        "headers": _refer("RequestId"),
+        "headers": _refer("RequestId", *headers),
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
     }
 
 
-def accepted(schema: str, description: str) -> Json:
+def accepted(schema: str, description: str, *headers: str) -> Json:
     """Describe the 202 of a sender, which tells of its quota and its key too."""
-    made = answer(schema, description)
-    more = ["RateLimitPolicy", "RateLimit", "Sunset"]
-    if schema == "Accepted":
-        more = ["Location", "IdempotentReplayed", *more]
-    made["headers"] |= _refer(*more)
-    return made
+    return answer(schema, description, *headers, "RateLimitPolicy", "RateLimit", "Sunset")
 
 
-def refusals_of(*codes: str) -> Json:
-    """Describe the refusals of an operation, by status, with an example of each."""
+def refusals_of(path: str, *codes: str) -> Json:
+    """Describe the refusals of a path, by status, with an example of each."""
     responses: Json = {}
     for code in codes:
-        refusal = REFUSALS[code]
+        status = REFUSALS[code].status
         response = responses.setdefault(
-            str(refusal.status),
+            str(status),
             {
                 "description": "",
-                "headers": _refer("RequestId", *_WITH.get(refusal.status, ())),
+                "headers": _refer("RequestId", *_WITH.get(status, ()), *_of_the_key(path, status)),
                 "content": {_PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
             },
         )
         response["description"] = ", ".join(filter(None, [response["description"], f"`{code}`"]))
         response["content"][_PROBLEM]["examples"][code] = {
-            "summary": refusal.title,
-            "value": example_of(code),
+            "summary": REFUSALS[code].title,
+            "value": example_of(code, path),
         }
     return responses
 
 
-def example_of(code: str) -> Json:
-    """Give an example of a refusal, as a sender sees it."""
+def _of_the_key(path: str, status: int) -> tuple[str, ...]:
+    # A key is told of once it was found to open something, and a method is refused before that.
+    is_known = path.startswith("/ingest/") and status not in (401, 405)
+    return ("Sunset",) if is_known else ()
+
+
+def example_of(code: str, path: str | None = None) -> Json:
+    """Give an example of a refusal, as a sender to a path sees it; by default to one that has it."""
     refusal = REFUSALS[code]
+    path = path or _PATHS.get(code, "/ingest/events")
     example: Json = {
         "type": page_of(code),
         "title": refusal.title,
         "status": refusal.status,
         "detail": refusal.cause,
-        "instance": _INSTANCES.get(code, "/ingest/events"),
+        "instance": path,
         "code": code,
         "retryable": refusal.retryable,
         "requestId": REQUEST_ID,
     }
-    if code == "invalid_event":
-        detail = "Must be one of INFO, WARN, ERROR, CRITICAL, in capitals."
-        example["detail"] = "1 to mend: /severity; see errors."
-        example["errors"] = [{"pointer": "/severity", "code": "not_allowed", "detail": detail}]
-    return example
+    return example | _members_of(code, path)
+
+
+def _members_of(code: str, path: str) -> Json:
+    """Give what stands only in some problems: the faults of an event, or what became of each of a batch."""
+    pointer, word, detail = _FAULTS.get(path, _SEVERITY)
+    faults = [{"pointer": pointer, "code": word, "detail": detail}]
+    if path == BATCH and code in _OF_ITEMS:
+        faults = [{"pointer": _OF_ITEMS[code], "code": code, "detail": REFUSALS[code].cause}]
+    elif code != "invalid_event":
+        return {}
+    if path != BATCH:
+        return {"detail": f"1 to mend: {pointer}; see errors.", "errors": faults}
+    return {
+        "detail": "None of the 1 events was taken; results says why.",
+        "results": [{"index": 0, "status": "rejected", "code": code, "errors": faults}],
+    }

@@ -1,24 +1,31 @@
 """``/asyncapi.json``: what a consumer of the streams finds there (AsyncAPI 3.0)."""
 
 from functools import cache
-from typing import Any
 
-import msgspec.structs
+import msgspec
 
 from vigilry_ingest import __version__
 from vigilry_ingest.descriptions.examples import EVENT_ID, EXAMPLES, REQUEST_ID
 from vigilry_ingest.descriptions.schemas import KINDS, Json
-from vigilry_ingest.event import ENTRY_VERSION, Event
+from vigilry_ingest.event import ENTRY_VERSION, Event, Receipt
 from vigilry_ingest.keys.format import ENVIRONMENTS
+from vigilry_ingest.schemas.batch import read_item
 from vigilry_ingest.schemas.fields import SEVERITIES
+from vigilry_ingest.schemas.server_error import ServerErrorPayload
+
+_SCHEMAS = "#/components/schemas"
 
 _FIELDS: dict[str, Json] = {
     "id": {"description": "The event's own id: the same whenever it is delivered.", "examples": [EVENT_ID]},
     "project_id": {"description": "The project, as the sender's key says.", "examples": ["proj_01M83ZA"]},
     "environment": {
-        "description": "The key's.", "enum": list(ENVIRONMENTS),
+        "description": "The key's.",
+        "enum": list(ENVIRONMENTS),
     },
-    "kind": {"description": "The endpoint that it came by.", "enum": list(KINDS)},
+    "kind": {
+        "description": "Which endpoint is for it; as an item of a batch it says so itself.",
+        "enum": list(KINDS),
+    },
     "type": {"description": "What happened, in the sender's words."},
     "severity": {"description": "How bad it is.", "enum": list(SEVERITIES)},
     "source": {"description": "Which part of the sender's system says so."},
@@ -28,13 +35,20 @@ _FIELDS: dict[str, Json] = {
         "contentMediaType": "application/json",
     },
     "payload": {
-        "description": "A JSON object, byte for byte as it was sent.",
+        "description": "A JSON object: of `event` and `webhook` byte for byte as it was sent; of `stripe` "
+        "the whole body, also byte for byte, or in a batch the item's members joined anew, each value as it "
+        "was sent; of `server_error` made by the service, see ServerErrorPayload.",
         "contentMediaType": "application/json",
     },
     "received_at": {"description": "RFC 3339, in UTC, with milliseconds.", "format": "date-time"},
     "idempotency_key": {"description": "The sender's, where it sent one."},
     "traceparent": {"description": "The W3C trace context that the processing belongs to."},
     "request_id": {"description": "Of the request that brought it.", "examples": [REQUEST_ID]},
+}
+# Of an entry that was put on the stream again.
+_AGAIN: dict[str, Json] = {
+    "for_group": {"description": "Only this group is meant: any other acknowledges it and passes it over."},
+    "first_entry": {"description": "The entry's first id, which its jobId is made of."},
 }  # fmt: skip
 
 
@@ -79,16 +93,15 @@ def asyncapi() -> Json:
         },
         "components": {
             "messages": {
-                "event": _message("An event", "#/components/schemas/Entry", _example()),
-                "deadLetter": _message(
-                    "A dead letter", "#/components/schemas/DeadLetter", _dead() | _example()
-                ),
+                "event": _message("An event", "Entry", {kind: _example(kind) for kind in KINDS}),
+                "deadLetter": _message("A dead letter", "DeadLetter", {"event": _dead() | _example("event")}),
             },
             "schemas": {
                 "Entry": _entry(),
+                **_server_error_schemas(),
                 "DeadLetter": {
                     "allOf": [
-                        {"$ref": "#/components/schemas/Entry"},
+                        {"$ref": f"{_SCHEMAS}/Entry"},
                         {
                             "type": "object",
                             "required": list(_dead()),
@@ -120,12 +133,12 @@ def _channel(name: str, description: str, message: str) -> Json:
     }
 
 
-def _message(title: str, schema: str, example: Json) -> Json:
+def _message(title: str, schema: str, examples: dict[str, Json]) -> Json:
     return {
         "title": title,
         "summary": "Names and values of the entry, each a string.",
-        "payload": {"$ref": schema},
-        "examples": [{"name": "example", "payload": example}],
+        "payload": {"$ref": f"{_SCHEMAS}/{schema}"},
+        "examples": [{"name": name, "payload": example} for name, example in examples.items()],
     }
 
 
@@ -135,27 +148,28 @@ def _entry() -> Json:
         "v": {"type": "string", "const": ENTRY_VERSION, "description": "The version of this form."}
     }
     properties |= {field.name: {"type": "string"} | _FIELDS[field.name] for field in fields}
+    properties |= {name: {"type": "string"} | described for name, described in _AGAIN.items()}
     required = ["v", *(field.name for field in fields if field.required)]
     return {"type": "object", "required": required, "properties": properties}
 
 
-def _example() -> dict[str, Any]:
-    event = EXAMPLES["event"]
-    texts = {name: value for name, value in event.items() if isinstance(value, str)}
-    objects = {
-        name: msgspec.json.encode(value).decode() for name, value in event.items() if isinstance(value, dict)
-    }
-    return {
-        "v": ENTRY_VERSION,
-        "id": EVENT_ID,
-        "project_id": "proj_01M83ZA4Y1VJ7G0M8WQ0D6ZK3N",
-        "environment": "production",
-        "kind": "event",
-        **texts,
-        **objects,
-        "received_at": "2026-11-23T10:30:37.632Z",
-        "request_id": REQUEST_ID,
-    }
+def _server_error_schemas() -> Json:
+    _, made = msgspec.json.schema_components([ServerErrorPayload], ref_template=_SCHEMAS + "/{name}")
+    return made
+
+
+def _example(kind: str) -> dict[str, str]:
+    """Make the entry of the contract's example, as the service makes it."""
+    receipt = Receipt(
+        id=EVENT_ID,
+        project_id="proj_01M83ZA4Y1VJ7G0M8WQ0D6ZK3N",
+        environment="production",
+        received_at="2026-11-23T10:30:37.632Z",
+        request_id=REQUEST_ID,
+    )
+    item = read_item(msgspec.json.encode({"kind": kind} | EXAMPLES[kind]))
+    texts = [text if isinstance(text, str) else text.decode() for text in item.to_event(receipt).to_entry()]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _dead() -> dict[str, str]:

@@ -26,7 +26,7 @@ KINDS: dict[str, type[EventSchema]] = {
     "stripe": StripeSchema,
 }
 _NAMES = {"event": "Event", "server_error": "ServerError", "webhook": "Webhook", "stripe": "StripeEvent"}
-# What an Idempotency-Key may be: visible ASCII, and no blank at an end, where HTTP would take it off.
+# What an Idempotency-Key may be: printable ASCII, and no blank at an end, where HTTP would take it off.
 KEY = {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}
 JOB_ID_SCHEMA = {"type": "string", "pattern": "^bull-[0-9]{1,19}$", "examples": [JOB_ID]}
 
@@ -78,8 +78,11 @@ def _item(schema: Json, kind: str) -> Json:
     properties = item["properties"]
     envelope: Json = {
         "kind": {"type": "string", "const": kind},
-        "idempotencyKey": {"oneOf": [KEY, {"type": "null"}]},
+        "idempotencyKey": KEY | {"type": ["string", "null"]},
     }
+    if kind == "event":
+        # It is what an item is that does not say.
+        envelope["kind"] = {"type": ["string", "null"], "enum": [kind, None]}
     item["properties"] = envelope | properties
     if kind != "event":
         item["required"] = ["kind", *item["required"]]
@@ -151,7 +154,12 @@ def _answers() -> dict[str, Json]:
             status={"type": "integer"},
             detail=text,
             instance=text,
-            code={"type": "string", "enum": list(REFUSALS)},
+            code=text
+            | {
+                "description": "The refusal's word. New ones may come: treat one that you do not know by "
+                "`status` and `retryable`.",
+                "examples": list(REFUSALS),
+            },
             retryable={"type": "boolean"},
             requestId=text | {"examples": [REQUEST_ID]},
             errors={"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},

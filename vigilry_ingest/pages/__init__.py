@@ -8,12 +8,14 @@ import msgspec
 from flask import Blueprint, Response, abort, render_template, request, send_from_directory
 
 from vigilry_ingest import __version__
+from vigilry_ingest.application import status_line
 from vigilry_ingest.descriptions.answers import example_of
 from vigilry_ingest.descriptions.asyncapi import asyncapi
 from vigilry_ingest.descriptions.examples import EXAMPLES
 from vigilry_ingest.descriptions.openapi import openapi
 from vigilry_ingest.pages.programs import GROUPS, in_colour, programs
 from vigilry_ingest.refusals import REFUSALS, page_of
+from vigilry_ingest.services import services, this_request
 
 _ASSETS = Path(__file__).parent / "assets"
 _MINUTES_S = 300
@@ -23,6 +25,8 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# Where `make run` serves: for a request that does not say which host it asks.
+_LOCAL = "http://127.0.0.1:4100"
 _WHERE = {
     "docs": "/docs",
     "errors": "/docs/errors",
@@ -48,7 +52,7 @@ def protect(answer: Response) -> Response:
 def show_home() -> Response:
     """Say what this is and where the documentation is."""
     about = {"name": "Vigilry Ingest", "version": __version__, **_WHERE}
-    return _page("home.html", about, example=_pretty(EXAMPLES["event"]))
+    return _page_with_origin("home.html", about, example=_pretty(EXAMPLES["event"]))
 
 
 @blueprint.get("/docs")
@@ -66,17 +70,18 @@ def show_errors() -> Response:
 @blueprint.get("/docs/errors/<code>")
 def show_error(code: str) -> Response:
     """Explain one refusal."""
-    if code not in REFUSALS:
-        abort(404, "There is no refusal of this name; /docs/errors lists them all.")
-    told = _pretty(example_of(code))
-    return _page("error.html", _explained(code), code=code, refusal=REFUSALS[code], example=told)
+    refusal = REFUSALS.get(code)
+    if refusal is None:
+        return _missing("refusal", "/docs/errors")
+    head, told = f"HTTP/1.1 {status_line(refusal.status)}", _pretty(example_of(code))
+    return _page("error.html", _explained(code), code=code, refusal=refusal, head=head, example=told)
 
 
 @blueprint.get("/docs/examples")
 def show_examples() -> Response:
     """List the programs of ``examples/``."""
     listed = {name: {"title": each.title, "file": each.address} for name, each in programs().items()}
-    return _page("examples.html", listed, groups=GROUPS, programs=programs())
+    return _page_with_origin("examples.html", listed, groups=GROUPS, programs=programs())
 
 
 @blueprint.get("/docs/examples/<name>")
@@ -84,7 +89,7 @@ def show_example(name: str) -> Response:
     """Show one program."""
     program = programs().get(name)
     if program is None:
-        abort(404, "There is no example of this name; /docs/examples lists them all.")
+        return _missing("example", "/docs/examples")
     about = {"name": name, "title": program.title, "file": program.address}
     return _page("example.html", about, name=name, program=program, text=in_colour(name))
 
@@ -92,7 +97,7 @@ def show_example(name: str) -> Response:
 @blueprint.get("/openapi.json")
 def show_openapi() -> Response:
     """Describe the service to senders' programs."""
-    return _document(openapi())
+    return _document(openapi(services().config.public_url))
 
 
 @blueprint.get("/asyncapi.json")
@@ -111,12 +116,39 @@ def show_asset(name: str) -> Response:
 
 def _page(template: str, members: Mapping[str, Any], **values: Any) -> Response:
     """Answer HTML to a browser, and JSON to a program."""
-    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+    if _is_for_a_browser():
         answer = Response(render_template(template, page_of=page_of, **values), mimetype="text/html")
     else:
         answer = _document(members)
     answer.vary.add("Accept")
     return _kept(answer, _MINUTES_S)
+
+
+def _page_with_origin(template: str, members: Mapping[str, Any], **values: Any) -> Response:
+    """Answer a page that names the service's origin, as the operator says it, or else the request."""
+    public_url = services().config.public_url
+    asked = f"{request.scheme}://{request.host}" if request.host else _LOCAL
+    answer = _page(template, members, origin=public_url or asked, **values)
+    if not public_url:
+        # What one reader's Host says is not for the next.
+        answer.cache_control.public = False
+        answer.cache_control.private = True
+    return answer
+
+
+def _missing(what: str, where: str) -> Response:
+    """Say to a browser in a page, and to a program in a problem, that there is nothing of this name."""
+    if not _is_for_a_browser():
+        abort(404, f"There is no {what} of this name; {where} lists them all.")
+    this_request().refusal = "not_found"
+    page = render_template("missing.html", what=what, where=where)
+    answer = Response(page, status_line(404), mimetype="text/html")
+    answer.vary.add("Accept")
+    return answer
+
+
+def _is_for_a_browser() -> bool:
+    return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
 def _pretty(value: Mapping[str, Any]) -> str:

@@ -19,7 +19,9 @@ class ServerErrorSchema(EventSchema):
     correlation = Object(load_default=None, allow_none=True)
 
 
-class _Payload(msgspec.Struct, omit_defaults=True):
+class ServerErrorPayload(msgspec.Struct, omit_defaults=True):
+    """What was reported of an error, and the exception that its stack was read as."""
+
     status_code: int
     method: str
     path: str
@@ -37,7 +39,7 @@ def to_event(body: JsonObject, receipt: Receipt) -> Event:
     """
     fields = _schema.read(body)
     stack = fields["stack"]
-    payload = _Payload(
+    payload = ServerErrorPayload(
         status_code=fields["status_code"],
         method=fields["method"],
         path=fields["path"],
