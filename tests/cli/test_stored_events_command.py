@@ -205,7 +205,7 @@ def test_a_list_of_nothing_says_so_to_people_and_nothing_to_programs(site: Site)
     assert site.commands.well("events", "list", "--type", "none", "--json") == ""
 
 
-@pytest.mark.parametrize("mistyped", ["nosuch", "", new_id("proj")])
+@pytest.mark.parametrize("mistyped", ["nosuch", "", "proj_01M89ASYEDP3KWNTHZSAB7WHDD"])
 def test_a_project_that_is_mistyped_is_said_to_be_unknown(site: Site, mistyped: str) -> None:
     for words in (["list"], ["tail"], ["replay", "--group", "store"]):
         said = site.commands.failure_of("events", *words, "--project", mistyped)

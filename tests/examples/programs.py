@@ -18,7 +18,7 @@ from tests.servers.waiting import free_port, require, wait_until
 EXAMPLES = ROOT / "examples"
 SECRET = "whsec_made_up"
 PROGRAMS = {".py": sys.executable, ".mjs": "node", ".sh": "sh"}
-FILES = [each for each in EXAMPLES.iterdir() if each.suffix in PROGRAMS]
+FILES = [each for each in sorted(EXAMPLES.iterdir()) if each.suffix in PROGRAMS]
 
 
 def environment(service: Service, sender: Sender) -> dict[str, str]:
