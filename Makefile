@@ -39,7 +39,7 @@ $(FIRST_KEY): | setup
 	@umask 077 && head -n 1 $@.new > $@ && rm $@.new
 
 test: setup ## Run all tests, against real servers
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	$(BIN)/pytest
 
 ledger: setup ## Break the broker and the workers under load, and count what is lost or doubled
 	$(BIN)/python -m benchmarks.ledger
