@@ -16,7 +16,7 @@ from vigilry_ingest.decompression import CODINGS
 from vigilry_ingest.keys.lookup import KeyStoreUnavailable
 from vigilry_ingest.quota import quota_headers
 from vigilry_ingest.receipt import IdempotencyKeyError
-from vigilry_ingest.refusals import REFUSALS, page_of
+from vigilry_ingest.refusals import REFUSALS, problem_of
 from vigilry_ingest.schemas.fields import InvalidEvent
 from vigilry_ingest.schemas.json_object import MalformedJson
 from vigilry_ingest.services import this_request
@@ -40,16 +40,7 @@ def problem(
     refusal = REFUSALS[code]
     request = this_request()
     request.refusal, request.cause = code, cause
-    body = {
-        "type": page_of(code),
-        "title": refusal.title,
-        "status": refusal.status,
-        "detail": detail,
-        "instance": request.path,
-        "code": code,
-        "retryable": refusal.retryable,
-        "requestId": request.request_id,
-    }
+    body = problem_of(code, detail, request_id=request.request_id, instance=request.path)
     answer = Response(
         json.dumps(body | dict(members or {})),
         status_line(refusal.status),

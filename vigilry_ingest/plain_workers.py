@@ -11,7 +11,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
 from vigilry_ingest.ids import new_id
-from vigilry_ingest.refusals import REFUSALS, page_of
+from vigilry_ingest.refusals import REFUSALS, problem_of
 
 _STATUSES = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -43,17 +43,7 @@ class Refusing:
 
 
 def _problem(status: HTTPStatus, code: str, detail: str, request_id: str) -> bytes:
-    refusal = REFUSALS[code]
-    members = {
-        "type": page_of(code),
-        "title": refusal.title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "retryable": refusal.retryable,
-        "requestId": request_id,
-    }
-    body = json.dumps(members).encode()
+    body = json.dumps(problem_of(code, detail, request_id=request_id) | {"status": status}).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nX-Request-Id: {request_id}\r\n"
         f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -2,7 +2,7 @@
 
 from vigilry_ingest.descriptions.examples import JOB_ID, REQUEST_ID
 from vigilry_ingest.descriptions.schemas import Json
-from vigilry_ingest.refusals import REFUSALS, page_of
+from vigilry_ingest.refusals import REFUSALS, problem_of
 
 BATCH = "/ingest/batch"
 
@@ -112,18 +112,8 @@ def _of_the_key(path: str, status: int) -> tuple[str, ...]:
 
 def example_of(code: str, path: str | None = None) -> Json:
     """Give an example of a refusal, as a sender to a path sees it; by default to one that has it."""
-    refusal = REFUSALS[code]
     path = path or _PATHS.get(code, "/ingest/events")
-    example: Json = {
-        "type": page_of(code),
-        "title": refusal.title,
-        "status": refusal.status,
-        "detail": refusal.cause,
-        "instance": path,
-        "code": code,
-        "retryable": refusal.retryable,
-        "requestId": REQUEST_ID,
-    }
+    example = problem_of(code, REFUSALS[code].cause, request_id=REQUEST_ID, instance=path)
     return example | _members_of(code, path)
 
 
