@@ -98,9 +98,13 @@ def test_what_cannot_be_a_key_is_limited_by_address_and_a_real_key_beside_it_is_
     began = time.monotonic()
     with Load(nginx.url, "guess") as flood, Load(nginx.url, KEY) as real:
         wait_until(both_went_on, 10, "both went on")
-        refused = client.post("/ingest/events", json={})
-    assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
-    assert_problem(refused, "too_many_wrong_keys")
+        # One at a time would now and then be the one that the rate lets by.
+        answers = [client.post("/ingest/events", json={}) for _ in range(20)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    for answer in refused:
+        assert answer.headers["retry-after"] == "1"
+        assert_problem(answer, "too_many_wrong_keys")
     assert flood.outcomes().keys() == {200, 429}
     # The burst, and what the rate lets by.
     assert flood.outcomes()[200] <= 21 + 10 * (time.monotonic() - began)
