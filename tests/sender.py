@@ -7,6 +7,7 @@ import httpx
 
 from tests.servers.gunicorn import Service
 from tests.servers.valkey import Valkey
+from vigilry_ingest.ids import made_at_ms
 from vigilry_ingest.keys.registry import Minted
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -76,8 +77,9 @@ class Sender:
 
     def published(self) -> list[dict[bytes, bytes]]:
         """Read back this project's entries, as bytes."""
+        # Not what stood there before the project: the stream of a whole run would be read thousands of times.
         with self._valkey.client(decode_responses=False) as client:
-            entries: Any = client.xrange("vigilry:{0}:events")
+            entries: Any = client.xrange("vigilry:{0}:events", min=made_at_ms(self.minted.project_id) or "-")
         project = self.minted.project_id.encode()
         return [fields | {b"_id": key} for key, fields in entries if fields.get(b"project_id") == project]
 
