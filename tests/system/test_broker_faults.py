@@ -193,7 +193,7 @@ def service_of(database_url: str, redis_url: str, worker_class: str) -> Service:
 
 
 @pytest.fixture(scope="module", params=SENDERS)
-def site(request: pytest.FixtureRequest, database_url_of_system: str, api_key: str) -> Iterator[Site]:
+def brokerless(request: pytest.FixtureRequest, database_url_of_system: str, api_key: str) -> Iterator[Site]:
     """Run a service behind a proxy, for a broker that was never started, once for each worker class."""
     valkey = Valkey(unix=False, tcp=True)
     try:
@@ -206,17 +206,15 @@ def site(request: pytest.FixtureRequest, database_url_of_system: str, api_key: s
         valkey.close()
 
 
-@pytest.fixture(autouse=True)
-def mended(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Leave the broker reachable, whatever a test has found out."""
-    yield
-    if "site" in request.fixturenames:
-        site: Site = request.getfixturevalue("site")
-        if site.valkey.frozen:
-            site.valkey.thaw()
-        if not site.valkey.alive:
-            site.valkey.start()
-        site.proxy.heal()
+@pytest.fixture
+def site(brokerless: Site) -> Site:
+    """Give the service with its broker reachable, whatever the test before has left."""
+    if brokerless.valkey.frozen:
+        brokerless.valkey.thaw()
+    if not brokerless.valkey.alive:
+        brokerless.valkey.start()
+    brokerless.proxy.heal()
+    return brokerless
 
 
 class Dripping:
@@ -333,14 +331,14 @@ def dripping_replies(site: Site) -> Iterator[None]:
 
 
 def test_a_service_starts_without_its_broker_refuses_in_time_and_accepts_once_it_is_there(
-    site: Site,
+    brokerless: Site,
 ) -> None:
-    assert not site.valkey.log_text(), "this must be the first test of the service"
-    with site.senders(site.many) as senders:
-        wait_until(lambda: len(senders.answers) >= 2 * site.many, 10, "each sender had an answer")
+    assert not brokerless.valkey.log_text(), "this must be the first test of the service"
+    with brokerless.senders(brokerless.many) as senders:
+        wait_until(lambda: len(senders.answers) >= 2 * brokerless.many, 10, "each sender had an answer")
         before = list(senders.answers)
-        site.valkey.start()
-        site.proxy.heal()
+        brokerless.valkey.start()
+        brokerless.proxy.heal()
         back = time.monotonic()
         first = senders.wait_stored(back)
     assert first - back < BACK_WITHIN_S
