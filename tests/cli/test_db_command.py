@@ -16,7 +16,7 @@ from tests.cli import Running, assert_readable_help, failure_of, flask_well, mig
 from tests.servers.postgres import Postgres
 from tests.servers.waiting import wait_until
 from vigilry_ingest.cli.db import db_group
-from vigilry_ingest.db.migrate import check_migrated
+from vigilry_ingest.db.revision import check_migrated
 from vigilry_ingest.db.session import NotMigrated, make_engine
 from vigilry_ingest.keys.registry import list_keys, mint
 

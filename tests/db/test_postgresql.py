@@ -9,7 +9,8 @@ from sqlalchemy import Engine, text
 
 from tests.servers.postgres import Postgres
 from vigilry_ingest.db import session as room
-from vigilry_ingest.db.migrate import _LOCK, check_migrated, upgrade
+from vigilry_ingest.db.migrate import _LOCK, upgrade
+from vigilry_ingest.db.revision import check_migrated
 from vigilry_ingest.db.session import DatabaseError, NotMigrated, make_engine, session_on
 
 

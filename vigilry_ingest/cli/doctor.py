@@ -9,7 +9,7 @@ from vigilry_ingest.cli.command import Command
 from vigilry_ingest.cli.people import json_option, print_json
 from vigilry_ingest.config import Config
 from vigilry_ingest.db.inspection import table_faults
-from vigilry_ingest.db.migrate import check_migrated, unknown_revision
+from vigilry_ingest.db.revision import check_migrated, unknown_revision
 from vigilry_ingest.db.session import DatabaseError
 from vigilry_ingest.services import services
 from vigilry_ingest.stream.diagnosis import Finding, diagnose, obstacles

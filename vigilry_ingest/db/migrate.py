@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -13,7 +12,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 
-from vigilry_ingest.db.session import DatabaseError, NotMigrated, make_folder_of, translated_errors
+from vigilry_ingest.db.session import DatabaseError, make_folder_of, translated_errors
 
 # Advisory locks are numbers; this one is ours.
 _LOCK = zlib.crc32(b"vigilry-ingest migrations")
@@ -34,37 +33,6 @@ def upgrade(engine: Engine) -> list[str]:
         command.upgrade(config, "head")
     scripts = ScriptDirectory.from_config(config)
     return [f"{each.revision} {each.doc}" for each in scripts.iterate_revisions("head", before)][::-1]
-
-
-def check_migrated(engine: Engine) -> None:
-    """Check that the database has the tables of this version; those of a later one hold them too.
-
-    Raises NotMigrated, and DatabaseError when the database cannot be reached.
-    """
-    current = _current_revision(engine)
-    if current is None or current in _revisions()[1:]:
-        raise NotMigrated
-
-
-def unknown_revision(engine: Engine) -> str | None:
-    """Give the database's revision when this version does not know it, because a later one made it.
-
-    Raises DatabaseError.
-    """
-    current = _current_revision(engine)
-    return None if current in _revisions() else current
-
-
-def _current_revision(engine: Engine) -> str | None:
-    with translated_errors(), engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
-@cache
-def _revisions() -> tuple[str, ...]:
-    """List the revisions that this version knows, its own first."""
-    scripts = ScriptDirectory.from_config(_config())
-    return tuple(each.revision for each in scripts.walk_revisions())
 
 
 def _wait_for_others(connection: Connection) -> None:

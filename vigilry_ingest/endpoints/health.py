@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify
 
-from vigilry_ingest.db.migrate import check_migrated
 from vigilry_ingest.db.patience import Errand
+from vigilry_ingest.db.revision import check_migrated
 from vigilry_ingest.db.session import DatabaseError, NotMigrated
 from vigilry_ingest.draining import is_draining
 from vigilry_ingest.services import services
