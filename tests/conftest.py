@@ -25,6 +25,20 @@ for _name in [name for name in os.environ if name.startswith("VIGILRY_")]:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the second run of what is marked `one_database`."""
+    twice = [
+        item
+        for item in items
+        if isinstance(item, pytest.Function)
+        and item.get_closest_marker("one_database")
+        and hasattr(item, "callspec")
+        and item.callspec.params.get("database_url") == "postgresql"
+    ]
+    config.hook.pytest_deselected(items=twice)
+    items[:] = [item for item in items if item not in twice]
+
+
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[Valkey]:
     """Run the broker that most tests share."""

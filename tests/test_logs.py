@@ -17,6 +17,8 @@ from tests.servers.gunicorn import ROOT, Service
 from tests.servers.valkey import Valkey
 from tests.workers import Worker
 
+pytestmark = pytest.mark.one_database
+
 SECRET = "s3cr3t-of-the-sender"
 
 

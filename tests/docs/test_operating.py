@@ -17,6 +17,8 @@ from vigilry_ingest import metrics
 from vigilry_ingest.config import PREFIX, Config
 from vigilry_ingest.stream.gauges import StreamGauges
 
+pytestmark = pytest.mark.one_database
+
 OPERATING = (ROOT / "docs/operating.md").read_text()
 README = (ROOT / "README.md").read_text()
 PROMETHEUS = ROOT / "deploy/prometheus"

@@ -3,8 +3,12 @@
 import json
 import re
 
+import pytest
+
 from tests.sender import Sender
 from tests.servers.gunicorn import ROOT
+
+pytestmark = pytest.mark.one_database
 
 README = (ROOT / "README.md").read_text()
 

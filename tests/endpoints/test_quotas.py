@@ -15,6 +15,8 @@ from tests.servers.valkey import Valkey
 from vigilry_ingest.event import Quota
 from vigilry_ingest.keys.projects import limit
 
+pytestmark = pytest.mark.one_database
+
 EVENT = EXAMPLES["events"]
 
 

@@ -31,6 +31,8 @@ from tests.servers.waiting import free_port
 from vigilry_ingest.event import Quota
 from vigilry_ingest.keys.projects import limit
 
+pytestmark = pytest.mark.one_database
+
 SENDERS = ["send.sh", "send_standard_library.py", "send_requests.py", "send_httpx.py", "send.mjs"]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.examples.programs import (
     App,
@@ -21,6 +22,8 @@ from tests.sender import Sender
 from tests.servers.gunicorn import Service
 from tests.servers.listener import Answer, Listener
 from tests.servers.waiting import free_port
+
+pytestmark = pytest.mark.one_database
 
 
 class Proxy(Listener):

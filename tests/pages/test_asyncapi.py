@@ -2,11 +2,15 @@
 
 import json
 
+import pytest
+
 from tests.conftest import NewSender
 from tests.pages.schemas import is_valid
 from tests.sender import EXAMPLES, Sender
 from vigilry_ingest.descriptions.asyncapi import asyncapi
 from vigilry_ingest.event import Event
+
+pytestmark = pytest.mark.one_database
 
 
 def test_the_entry_of_asyncapi_has_every_field_and_its_examples_are_what_is_published(

@@ -9,6 +9,8 @@ from tests.pages.browser import SIZES, Theme, authorize, send, visiting
 from tests.sender import Sender
 from tests.servers.gunicorn import Service
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)

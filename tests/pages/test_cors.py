@@ -1,9 +1,13 @@
 """Who may call from a browser: pages of the origins that the operator allows."""
 
+import pytest
+
 from tests.conftest import NewSender
 from tests.sender import EXAMPLES, Sender, assert_refused
 from tests.servers.gunicorn import Service
 from tests.servers.valkey import Valkey
+
+pytestmark = pytest.mark.one_database
 
 ORIGIN = "https://app.example.com"
 

@@ -17,6 +17,8 @@ from tests.servers.gunicorn import ROOT, Service
 from vigilry_ingest.descriptions.asyncapi import asyncapi
 from vigilry_ingest.descriptions.openapi import openapi
 
+pytestmark = pytest.mark.one_database
+
 
 def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     validate(document)

@@ -11,6 +11,8 @@ from tests.sender import assert_refused
 from tests.servers.gunicorn import ROOT, Service
 from vigilry_ingest.refusals import REFUSALS, page_of
 
+pytestmark = pytest.mark.one_database
+
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PUBLIC = "https://ingest.example.com:8443"
 PAGES = [

@@ -16,6 +16,8 @@ from tests.servers.valkey import Valkey
 from vigilry_ingest.keys.registry import mint
 from vigilry_ingest.refusals import NGINX, REFUSALS
 
+pytestmark = pytest.mark.one_database
+
 Document = dict[str, Any]
 PROBLEM = "application/problem+json"
 OF_HTTP = {"server", "date", "connection", "content-type", "content-length"}

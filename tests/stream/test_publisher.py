@@ -30,6 +30,13 @@ KEY = Once("event", "order-4421", "fingerprint")
 
 
 @pytest.fixture(scope="module")
+def valkey() -> Iterator[Valkey]:
+    """Run a broker whose stream stays short, because these tests read it whole again and again."""
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def publisher(valkey: Valkey) -> Iterator[Publisher]:
     publisher = publisher_on(valkey.url)
     yield publisher

@@ -14,6 +14,8 @@ from vigilry_ingest.db.migrate import upgrade
 from vigilry_ingest.db.session import make_engine
 from vigilry_ingest.keys.registry import mint, revoke
 
+pytestmark = pytest.mark.one_database
+
 WORKERS = 4
 REVOKED_WITHIN_S = 1.5
 STALE_S = 3

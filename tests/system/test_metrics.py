@@ -22,6 +22,8 @@ from tests.workers import Worker
 from vigilry_ingest.db.session import make_engine
 from vigilry_ingest.keys.registry import mint
 
+pytestmark = pytest.mark.one_database
+
 WORKERS = 4
 KINDS = {"events": "event", "server-error": "server_error", "webhook": "webhook", "stripe": "stripe"}
 

@@ -15,6 +15,8 @@ from tests.servers.process import Process
 from tests.servers.valkey import Valkey
 from tests.workers import Worker
 
+pytestmark = pytest.mark.one_database
+
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SENT = f"00-{TRACE}-{SPAN}-01"
 SERVER, CONSUMER = 2, 5
