@@ -69,5 +69,10 @@ def post_fork(server, worker):  # noqa: ARG001  gunicorn passes it
     take(worker.slot)
 
 
+def post_worker_init(worker):
+    """Say when a worker has loaded the application, which takes it a second or two, and begins to answer."""
+    worker.log.info("Worker ready with pid: %s", worker.pid)
+
+
 # The settings may have changed.
 on_reload = when_ready

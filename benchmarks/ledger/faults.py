@@ -4,6 +4,7 @@ import os
 import signal
 from functools import partial
 
+import psutil  # type: ignore[import-untyped]  # psutil ships no types
 import redis
 
 from benchmarks.ledger.brokers import ProxiedValkey, read_stream, stream_key
@@ -119,7 +120,7 @@ def kill_workers(stage: Stage[Valkey]) -> None:
     """Kill a worker (-9) every two seconds; gunicorn's master replaces it."""
     service = stage.service
     for _ in range(1 if stage.is_short else 4):
-        victim = service.worker_pids()[0]
+        victim = max(service.worker_pids(), key=_connections)
         # Stopped for a moment first, so that it is killed with requests in hand and not between two of them.
         os.kill(victim, signal.SIGSTOP)
         stage.hold(0.3, 0.3)
@@ -127,6 +128,10 @@ def kill_workers(stage: Stage[Valkey]) -> None:
         service.wait_for(partial(_is_whole, service, victim), "all workers run")
         stage.back()
         stage.hold(2.0, 0.0)
+
+
+def _connections(pid: int) -> int:
+    return len(psutil.Process(pid).net_connections("tcp"))
 
 
 def _is_whole(service: Service, victim: int) -> bool:

@@ -580,11 +580,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_mebibyte_is_read_in_half_a_second(name: str) -> None:
+def test_a_hostile_mebibyte_costs_no_more_than_its_length(name: str) -> None:
     begin = time.process_time()
     found = parse_stack(HOSTILE[name])
     spent = time.process_time() - begin
-    assert spent < 0.5
+    # A machine that is busy takes half a second; what went back and forth in the text would take minutes.
+    assert spent < 3
     assert found is None or msgspec.json.encode(found)
 
 

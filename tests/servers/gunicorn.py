@@ -39,6 +39,8 @@ class Service(Process):
     ) -> None:
         super().__init__(cwd=ROOT)
         self.workers = workers
+        # With a setting of its own the log may be too quiet for that.
+        self._tells_of_workers = config is not None and "VIGILRY_LOG_LEVEL" not in (settings or {})
         self.bind = bind or f"127.0.0.1:{free_port()}"
         if bind == "unix":
             self.bind = f"unix:{self.folder}/http.sock"
@@ -70,14 +72,20 @@ class Service(Process):
         )
 
     def wait_ready(self) -> None:
-        """Wait until every worker is born and GET /health/live answers 200."""
-        self.wait_for(lambda: len(self.worker_pids()) >= self.workers, "all workers run")
+        """Wait until every worker answers, and GET /health/live with 200."""
+        self.wait_for(self._is_whole, "all workers run")
         with self.client(timeout=2.0) as client:
             self.wait_for(
                 lambda: client.get("/health/live").status_code == httpx.codes.OK,
                 "the service is live",
                 ignoring=(httpx.TransportError,),
             )
+
+    def _is_whole(self) -> bool:
+        pids, log = self.worker_pids(), self.log_text()
+        return len(pids) >= self.workers and (
+            not self._tells_of_workers or all(f"Worker ready with pid: {pid}" in log for pid in pids)
+        )
 
     def worker_pids(self) -> list[int]:
         """Return the process ids of the workers."""
