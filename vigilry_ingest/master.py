@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from vigilry_ingest.draining import begin_draining
+from vigilry_ingest.draining import begin_draining, is_draining
+
+_Handler = Callable[[int, object], None]
 
 # gunicorn's own handlers, to which a signal is passed on.
 _gunicorns: dict[int, Any] = {}
@@ -19,40 +21,50 @@ def refusal_to_start(server: Any) -> str:
 
 
 def guard_signals(server: Any, drain_s: int) -> None:
-    """Stand before gunicorn's handlers of TERM and HUP in its master, the arbiter `server`.
+    """Stand before gunicorn's handlers of TERM, INT, QUIT and HUP in its master, the arbiter `server`.
 
     TERM first makes the service unready, for `drain_s` seconds in which it goes on; a second TERM stops it at
-    once. HUP is passed on only when new workers would start: gunicorn itself replaces the workers in any
-    case, and ends with the first that cannot start.
+    once, as INT and QUIT do. HUP is passed on only when new workers would start: gunicorn itself replaces the
+    workers in any case, and ends with the first that cannot start.
     """
-    master = os.getpid()
 
     def drain(number: int, frame: object) -> None:
-        # A worker that is just being born has this handler too.
-        if os.getpid() == master:
-            begin_draining()
-            signal.signal(signal.SIGTERM, _gunicorns[signal.SIGTERM])
-            if drain_s:
-                server.log.info("Draining for %s s, then stopping.", drain_s)
-                signal.signal(signal.SIGALRM, lambda *_: _gunicorns[signal.SIGTERM](number, frame))
-                signal.alarm(drain_s)
-                return
-        _gunicorns[signal.SIGTERM](number, frame)
+        is_first = not is_draining()
+        begin_draining()
+        if is_first and drain_s:
+            server.log.info("Draining for %s s, then stopping.", drain_s)
+            signal.signal(signal.SIGALRM, lambda *_: _gunicorns[signal.SIGTERM](number, frame))
+            signal.alarm(drain_s)
+        else:
+            _gunicorns[signal.SIGTERM](number, frame)
 
     def reload(number: int, frame: object) -> None:
-        if os.getpid() == master and (fault := _refusal_to_reload(server)):
+        if fault := _refusal_to_reload(server):
             server.log.error("Not reloaded; the workers go on as they are. %s", fault)
-            return
-        _gunicorns[signal.SIGHUP](number, frame)
+        else:
+            _gunicorns[signal.SIGHUP](number, frame)
 
-    _stand_before(signal.SIGTERM, drain)
-    _stand_before(signal.SIGHUP, reload)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        # After a reload this is called again, and what stands there then is ours.
+        _gunicorns.setdefault(number, signal.getsignal(number))
+    _handle(signal.SIGTERM, drain)
+    _handle(signal.SIGINT, _gunicorns[signal.SIGINT])
+    _handle(signal.SIGQUIT, _gunicorns[signal.SIGQUIT])
+    _handle(signal.SIGHUP, reload)
 
 
-def _stand_before(number: signal.Signals, handler: Callable[[int, object], None]) -> None:
-    # After a reload this is called again, and what stands there then is ours.
-    _gunicorns.setdefault(number, signal.getsignal(number))
-    signal.signal(number, handler)
+def _handle(number: signal.Signals, handler: _Handler) -> None:
+    master = os.getpid()
+
+    def in_master(number: int, frame: object) -> None:
+        if os.getpid() == master:
+            handler(number, frame)
+        elif number != signal.SIGHUP:
+            # A worker has the master's handlers until it has set its own. With gunicorn's it would forget
+            # that it is to stop, and be killed after `graceful_timeout` with the requests then in hand.
+            os._exit(0)
+
+    signal.signal(number, in_master)
 
 
 def _refusal_to_reload(server: Any) -> str:

