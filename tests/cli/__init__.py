@@ -150,7 +150,7 @@ def on_terminal_of(
         # A terminal whose other side is closed ends with an error.
         while some := terminal.read(4096):
             shown += some
-    return running.wait(20), shown.decode(errors="replace")
+    return running.wait(20), shown.decode(errors="surrogateescape")
 
 
 class Running:

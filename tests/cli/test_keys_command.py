@@ -210,12 +210,17 @@ def test_a_long_name_is_broken_and_not_cut_where_that_makes_the_table_fit(
 def test_an_encoding_without_a_sign_is_no_reason_to_fail(
     fresh_engine: Engine, fresh_database_url: str, encoding: str
 ) -> None:
-    mint(fresh_engine, "Größe ✓", "production")
+    mint(fresh_engine, "Größe ✓ \U0001f600", "production")
     for words in (["keys", "list"], ["keys", "list", "--json"], ["events", "dead", "drop", "--help"]):
         code, shown = on_terminal_of(
             80, {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}, *words, DATABASE_URL=fresh_database_url
         )
         assert code == 0, shown
+        if "--json" in words:
+            # Click writes UTF-8 where Python is told to write ASCII.
+            written = "utf-8" if encoding == "ascii" else encoding
+            read = json.loads(shown.encode(errors="surrogateescape").decode(written))
+            assert read["project"] == "Größe ✓ \U0001f600"
 
 
 def test_a_label_longer_than_the_database_holds_is_refused(fresh_database_url: str) -> None:

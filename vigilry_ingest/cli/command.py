@@ -1,6 +1,8 @@
 """What all commands of ours have in common: words that are text, and output that suits the terminal."""
 
+import codecs
 import io
+import json
 import math
 import sys
 from typing import Any
@@ -8,6 +10,18 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 from rich.console import Console
+
+
+_ESCAPED = "vigilry_escaped"
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Write what an encoding lacks as JSON does, because Python's own escapes are none in JSON."""
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_ESCAPED, _escape)
 
 
 class Command(click.Command):
@@ -44,7 +58,7 @@ class Number(click.FloatRange):
 def _suit_terminal(context: click.Context) -> None:
     # A sign that the terminal's encoding lacks is shown as its number; Python would end with a traceback.
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout.reconfigure(errors=_ESCAPED)
     # rich minds NO_COLOR (https://no-color.org) and click does not.
     if Console().no_color:
         context.color = False
