@@ -11,13 +11,13 @@ import click
 from flask.cli import AppGroup
 from rich.console import Console
 
-
 _ESCAPED = "vigilry_escaped"
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
     """Write what an encoding lacks as JSON does, because Python's own escapes are none in JSON."""
-    assert isinstance(error, UnicodeEncodeError)
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
