@@ -17,7 +17,7 @@ _gunicorns: dict[int, Any] = {}
 
 def refusal_to_start(server: Any) -> str:
     """Say why the broker cannot give the durability that is set, or nothing when it can or is not there."""
-    return _fault_found_by(_doctor(), server)
+    return _fault_found_by(_look_at_broker(), server)
 
 
 def guard_signals(server: Any, drain_s: int) -> None:
@@ -69,13 +69,13 @@ def _handle(number: signal.Signals, handler: _Handler) -> None:
 
 def _refusal_to_reload(server: Any) -> str:
     # The same command once more, which loads the settings and the application, and ends.
-    checks = [_start(*sys.orig_argv[1:], "--check-config"), _doctor()]
+    checks = [_start(*sys.orig_argv[1:], "--check-config"), _look_at_broker()]
     faults = [_fault_found_by(check, server) for check in checks]
     return next(filter(None, faults), "")
 
 
-def _doctor() -> "subprocess.Popen[str]":
-    return _start("-m", "flask", "doctor", "--before-start")
+def _look_at_broker() -> "subprocess.Popen[str]":
+    return _start("-m", "vigilry_ingest.before_start")
 
 
 def _start(*words: str) -> "subprocess.Popen[str]":
