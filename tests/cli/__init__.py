@@ -16,6 +16,7 @@ from typing import IO, Self
 
 import click
 
+from tests.cli import forked
 from vigilry_ingest.app import create_app
 from vigilry_ingest.config import Config
 from vigilry_ingest.db.migrate import upgrade
@@ -41,15 +42,7 @@ def command(*words: Words) -> list[Words]:
 
 def flask(*words: Words, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run ``flask`` with the settings, named without VIGILRY_, to its end."""
-    return subprocess.run(
-        command(*words),
-        cwd=ROOT,
-        env=environment(**settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-    )
+    return forked.run([os.fsdecode(word) for word in words], environment(**settings), ROOT, _TIMEOUT_S)
 
 
 def flask_well(*words: Words, **settings: str) -> str:
