@@ -123,9 +123,7 @@ def test_a_project_without_a_quota_is_told_of_none(sender: Sender) -> None:
 
 @pytest.fixture
 def four_workers(valkey: Valkey, database_url: str) -> Iterator[Service]:
-    settings = {
-        "VIGILRY_REDIS_URL": valkey.url, "VIGILRY_DATABASE_URL": database_url, "VIGILRY_LOG_LEVEL": "warning",
-    }  # fmt: skip
+    settings = {"VIGILRY_REDIS_URL": valkey.url, "VIGILRY_DATABASE_URL": database_url}
     with Service(settings, workers=4) as running:
         yield running
 

@@ -39,8 +39,8 @@ class Service(Process):
     ) -> None:
         super().__init__(cwd=ROOT)
         self.workers = workers
-        # With a setting of its own the log may be too quiet for that.
-        self._tells_of_workers = config is not None and "VIGILRY_LOG_LEVEL" not in (settings or {})
+        # gunicorn itself does not.
+        self._tells_of_workers = config is not None
         self.bind = bind or f"127.0.0.1:{free_port()}"
         if bind == "unix":
             self.bind = f"unix:{self.folder}/http.sock"

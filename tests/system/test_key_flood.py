@@ -37,11 +37,7 @@ def database_url(postgres: Postgres) -> str:
 
 @pytest.fixture
 def flooded(valkey: Valkey, database_url: str) -> Iterator[Service]:
-    settings = {
-        "VIGILRY_REDIS_URL": valkey.url,
-        "VIGILRY_DATABASE_URL": database_url,
-        "VIGILRY_LOG_LEVEL": "warning",
-    }
+    settings = {"VIGILRY_REDIS_URL": valkey.url, "VIGILRY_DATABASE_URL": database_url}
     with Service(settings, workers=WORKERS) as running:
         yield running
 
