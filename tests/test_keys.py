@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, MetaData, select, text
+from sqlalchemy import Engine, MetaData, event, select, text
 
 from tests.servers.postgres import Postgres
 from tests.servers.waiting import wait_until
@@ -299,6 +299,23 @@ def test_threads_that_share_a_lookup_all_see_a_revocation_in_time(engine: Engine
         assert not any(user.result() for user in users)
 
 
+def test_a_revocation_holds_for_all_who_come_at_once_with_a_key_that_was_idle(engine: Engine) -> None:
+    def slowly(*_details: object) -> None:
+        time.sleep(0.2)
+
+    minted = mint(engine, new_name(), "production")
+    lookup = lookup_on(engine, ttl_s=0.1, stale_s=60)
+    assert lookup.find(minted.api_key)
+    revoke(engine, minted.key_id)
+    time.sleep(0.5)
+    event.listen(engine, "before_cursor_execute", slowly)
+    try:
+        with ThreadPoolExecutor(5) as pool:
+            assert list(pool.map(lookup.find, [minted.api_key] * 5)) == [None] * 5
+    finally:
+        event.remove(engine, "before_cursor_execute", slowly)
+
+
 def expire(engine: Engine, minted: Minted, at: datetime) -> None:
     """Let a key end at a moment."""
     metadata = MetaData()
@@ -501,4 +518,25 @@ def test_made_up_keys_cannot_fill_the_memory_nor_push_out_a_key_in_use(tmp_path:
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE api_keys"))
     assert lookup.find(minted.api_key)
+    engine.dispose()
+
+
+def test_made_up_keys_that_come_again_and_again_cost_no_look_up_each(tmp_path: Path) -> None:
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        statements.append(statement)
+
+    engine = make_engine(f"sqlite:///{tmp_path}/vigilry.db")
+    upgrade(engine)
+    minted = mint(engine, new_name(), "production")
+    lookup = lookup_on(engine, ttl_s=0)
+    made_up = [new_key("production") for _ in range(200)]
+    event.listen(engine, "before_cursor_execute", note)
+    began = time.monotonic()
+    for _ in range(10):
+        assert not any(lookup.find(key) for key in made_up)
+    # Fifty at once and one more a second are looked up, and the list of keys is read twice a second.
+    assert len(statements) <= 50 + 5 + 3 * (time.monotonic() - began)
+    wait_until(lambda: lookup.find(minted.api_key), 2, "a key that is there is found meanwhile")
     engine.dispose()

@@ -1,6 +1,7 @@
 """Waiting for the database only so long: a driver that waits for a frozen server cannot be interrupted."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -38,7 +39,7 @@ class Errand(Generic[Result]):
         Raises DatabaseError when none does.
         """
         if not self._done.wait(seconds):
-            raise DatabaseError(f"The database has not answered within {seconds:.1f} s.")
+            raise DatabaseError("The database has not answered in time.")
         if self._error is not None:
             raise self._error
         return self._result  # type: ignore[return-value]  # it is what the question returned
@@ -54,8 +55,10 @@ class Errand(Generic[Result]):
 
 
 def ask(question: Callable[[], Result], seconds: float) -> Result:
-    """Ask the database, and wait for the answer so long, and before it for a place as long.
+    """Ask the database, and wait so long in all: for a place, and then for the answer.
 
     Raises DatabaseError when there is none, and what the question raises.
     """
-    return Errand(question, place_s=seconds).result(seconds)
+    deadline = time.monotonic() + seconds
+    errand = Errand(question, place_s=max(seconds, 0))
+    return errand.result(max(deadline - time.monotonic(), 0.01))

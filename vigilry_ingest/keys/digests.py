@@ -14,7 +14,6 @@ from vigilry_ingest.metrics import key_queries_by
 _SHORTEST_S = 0.5
 _SHARE = 20
 _RETRY_S = 1.0
-_ANSWER_S = 1.0
 
 
 class KeyDigests:
@@ -30,29 +29,30 @@ class KeyDigests:
         self._failed_until = 0.0
         self._mutex = threading.Lock()
 
-    def has(self, digest: bytes) -> bool:
+    def has(self, digest: bytes, deadline: float) -> bool:
         """Tell whether a key is there; one that was made within the last moment may be missing.
 
-        Raises DatabaseError.
+        Raises DatabaseError, and on the monotonic clock no later than at the deadline.
         """
-        if time.monotonic() >= self._due_at:
+        now = time.monotonic()
+        if now >= self._due_at:
             # One reads, and the others wait for it no longer than for the database itself.
-            if not self._mutex.acquire(timeout=_ANSWER_S):
+            if not self._mutex.acquire(timeout=max(deadline - now, 0)):
                 raise DatabaseError("The list of keys is not there yet.")
             try:
-                self._refresh(time.monotonic())
+                self._refresh(time.monotonic(), deadline)
             finally:
                 self._mutex.release()
         return digest in self._digests
 
-    def _refresh(self, now: float) -> None:
+    def _refresh(self, now: float, deadline: float) -> None:
         if now < self._due_at:
             return
         if now < self._failed_until:
             raise DatabaseError("The database did not answer a moment ago.")
         key_queries_by("list").inc()
         try:
-            self._digests = ask(self._select, _ANSWER_S)
+            self._digests = ask(self._select, deadline - now)
         except DatabaseError:
             self._failed_until = time.monotonic() + _RETRY_S
             raise

@@ -28,6 +28,8 @@ _VAIN_PER_S = 1.0
 _VAIN_AT_ONCE = 50
 # The longest that a request waits for the key store.
 _ANSWER_S = 1.0
+# While one request asks, the others go on with an answer that is older than its time by this share of it.
+_OVERLAP = 0.5
 
 
 class Caller(NamedTuple):
@@ -46,17 +48,24 @@ class KeyStoreUnavailable(Exception):
 
 
 class _Known:
-    """What the key store said of a key, when it said it, and from when it is to be asked again."""
+    """What the key store said of a key, from when it is to be asked again, and until when it is used so long.
 
-    __slots__ = ("ask_again_at", "caller", "usable_until")
+    ``is_stale`` when it did not answer the last time.
+    """
 
-    def __init__(self, caller: Caller | None, *, ask_again_at: float, usable_until: float) -> None:
+    __slots__ = ("ask_again_at", "caller", "is_stale", "shared_until", "usable_until")
+
+    def __init__(
+        self, caller: Caller | None, *, ask_again_at: float, shared_until: float, usable_until: float
+    ) -> None:
         self.caller = caller
         self.ask_again_at = ask_again_at
+        self.shared_until = shared_until
         self.usable_until = usable_until
+        self.is_stale = False
 
 
-_MADE_UP = _Known(None, ask_again_at=0.0, usable_until=0.0)
+_MADE_UP = _Known(None, ask_again_at=0.0, shared_until=0.0, usable_until=0.0)
 
 
 class KeyLookup:
@@ -95,28 +104,33 @@ class KeyLookup:
 
     def _ask(self, presented: str, digest: bytes, known: _Known | None, now: float) -> _Known:
         if known is not None:
-            # One request asks; the others go on with what is known until it has its answer.
-            known.ask_again_at = now + _RETRY_S
+            # One request asks; the others go on with what is known until it has its answer, but not with what
+            # was known long ago: the key may have been revoked since.
+            known.ask_again_at = now + _RETRY_S if known.is_stale else known.shared_until
+        deadline = now + _ANSWER_S
+        was_in_vain = known is None or known.caller is None
         try:
-            if known is None and self._is_made_up(digest, now):
+            if was_in_vain and self._is_made_up(digest, now, deadline):
                 key_lookups_by("unlisted").inc()
                 return _MADE_UP
             key_queries_by("key").inc()
-            caller = ask(lambda: self._select(presented, digest), _ANSWER_S)
+            caller = ask(lambda: self._select(presented, digest), deadline - time.monotonic())
         except DatabaseError as error:
             if known is not None and known.caller is not None and now < known.usable_until:
+                known.is_stale = True
+                known.ask_again_at = time.monotonic() + _RETRY_S
                 key_lookups_by("stale").inc()
                 _log.warning("key store is down, a known key goes on", extra={"reason": str(error)})
                 return known
             key_lookups_by("unavailable").inc()
             raise KeyStoreUnavailable(str(error)) from error
         key_lookups_by("unknown" if caller is None else "found").inc()
-        if known is None and caller is not None:
+        if was_in_vain and caller is not None:
             with self._mutex:
                 self._allowance.give_back()
         return self._remember(digest, caller, now)
 
-    def _is_made_up(self, digest: bytes, now: float) -> bool:
+    def _is_made_up(self, digest: bytes, now: float, deadline: float) -> bool:
         """Tell, once many look-ups were in vain, from the list of all keys.
 
         So whoever makes keys up costs the key store next to nothing, and a real sender who comes for the
@@ -124,12 +138,17 @@ class KeyLookup:
         """
         with self._mutex:
             may_ask = self._allowance.take(now)
-        return not may_ask and not self._digests.has(digest)
+        return not may_ask and not self._digests.has(digest, deadline)
 
     def _remember(self, digest: bytes, caller: Caller | None, now: float) -> _Known:
         fresh_until = now + self._ttl_s
         stale_s = 0.0 if caller is None else self._stale_s
-        fresh = _Known(caller, ask_again_at=fresh_until, usable_until=fresh_until + stale_s)
+        fresh = _Known(
+            caller,
+            ask_again_at=fresh_until,
+            shared_until=fresh_until + self._ttl_s * _OVERLAP,
+            usable_until=fresh_until + stale_s,
+        )
         with self._mutex:
             # Put last again, so that the first is always the one not asked for the longest.
             self._known.pop(digest, None)
