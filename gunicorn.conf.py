@@ -51,7 +51,7 @@ control_socket_disable = True
 def on_starting(server):
     """Refuse to start when the broker is there, and cannot give the durability that is asked for."""
     if fault := refusal_to_start(server):
-        raise SystemExit(f"VIGILRY_DURABILITY={_config.durability} cannot be had.\n{fault}")
+        raise SystemExit(f"Error: {fault}")
 
 
 def when_ready(server):

@@ -1,23 +1,20 @@
 """What gunicorn's master runs in a process of its own: can the broker do what VIGILRY_DURABILITY asks for?
 
-It prints what stands in the way, and ends with 1; a broker that is away does not, and is only told of. It
-loads no more than it needs, because nobody is served before it has ended.
+It says on standard error what stands in the way, and ends with 1; a broker that is away does not, and is only
+told of. It loads no more than it needs, because nobody is served before it has ended.
 """
 
 import sys
 
-from vigilry_ingest.config import Config
+from vigilry_ingest.config import Config, ConfigError
 from vigilry_ingest.stream.diagnosis import obstacles
 from vigilry_ingest.stream.errors import PublishError, reason_of
 
 
 def main() -> int:
-    """Look at the broker that the environment names, and return the exit code.
-
-    Raises ConfigError.
-    """
-    config = Config.from_environ()
+    """Look at the broker that the environment names, and return the exit code."""
     try:
+        config = Config.from_environ()
         found = obstacles(
             config.redis_url,
             partitions=config.stream_partitions,
@@ -28,8 +25,12 @@ def main() -> int:
         reason = f"{reason_of(error)} ({error.code})"
         print(f"The broker cannot be used yet: {reason}; events are refused until it can.")
         return 0
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
     for finding in found:
-        print(f"{finding.subject}: {finding.text}", file=sys.stderr)
+        asked = f"VIGILRY_DURABILITY={config.durability} cannot be had"
+        print(f"{asked} of the {finding.subject}: {finding.text}", file=sys.stderr)
     return 1 if found else 0
 
 

@@ -13,7 +13,8 @@ from tests.servers.valkey import Valkey
 from tests.servers.waiting import wait_until
 from tests.stream import an_event, publisher_on
 from vigilry_ingest.handler import Delivered
-from vigilry_ingest.stream.names import dead_key, events_key
+from vigilry_ingest.stream.consuming.dead import dead_letters, drop, revive
+from vigilry_ingest.stream.names import dead_index_key, dead_key, events_key
 
 HOSTILE = "a\x1b[31mred\x1b]0;title\x07b\r\nc\td\u2028e\u202ef\x7fg"
 
@@ -222,6 +223,17 @@ def test_a_dropped_letter_is_gone_for_good(broker: Valkey, commands: Commands) -
     assert commands.well("events", "dead", "drop", "--all", "--yes").strip() == "2 dropped."
     assert broker.ask("XLEN", dead_key(0)) == 0
     assert commands.failure_of("events", "dead", "show", first)
+
+
+def test_what_was_put_back_meanwhile_is_not_dropped(broker: Valkey) -> None:
+    kill(broker, "an event")
+    with broker.client(decode_responses=False) as client:
+        (letter,) = dead_letters(client, 1)
+        assert revive(client, letter)
+        assert not drop(client, letter)
+        (mark,) = client.hvals(dead_index_key(0))
+    # It still leads to the new entry.
+    assert mark.startswith(b">")
 
 
 def test_nothing_is_dropped_without_a_yes(broker: Valkey, commands: Commands) -> None:

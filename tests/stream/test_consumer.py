@@ -24,7 +24,9 @@ from tests.workers import Worker
 from vigilry_ingest.handler import Delivered, TryLater
 from vigilry_ingest.stream.consuming.consumer import Consumer
 from vigilry_ingest.stream.consuming.dead import DeadLetter, dead_letters
+from vigilry_ingest.stream.consuming.delivery import Hands
 from vigilry_ingest.stream.consuming.leases import LEASE_S
+from vigilry_ingest.stream.consuming.pending import Delivery, make_group, remove_idle_consumers
 from vigilry_ingest.stream.consuming.stopping import Stopping
 from vigilry_ingest.stream.errors import PublishError
 from vigilry_ingest.stream.names import DEFAULT_GROUP, dead_key, events_key, lease_key, partition_of
@@ -404,13 +406,31 @@ def test_an_outage_over_many_restarts_of_the_worker_kills_no_event(
     notebook = Notebook(down)
     for _ in range(3):
         so_far = len(notebook.called)
-        with Running(broker.url, notebook.handle, deliveries=2):
+        with Running(broker.url, notebook.handle, deliveries=1):
             wait_until(partial(_is_longer, notebook.called, so_far), 5.0, "the handler is called")
     is_down = False
-    with Running(broker.url, notebook.handle, deliveries=2):
+    with Running(broker.url, notebook.handle, deliveries=1):
         wait_settled(broker)
     assert dead_of(broker) == []
     assert notebook.messages == numbered(3)
+
+
+def test_a_worker_that_is_stopped_as_it_takes_over_hands_nothing_newer_over(
+    broker: Valkey, publisher: Publisher
+) -> None:
+    def down(_events: Sequence[Delivered]) -> None:
+        raise TryLater("it is down")
+
+    notebook = Notebook(down)
+    publish(publisher, *numbered(5))
+    with Running(broker.url, notebook.handle):
+        wait_until(lambda: notebook.called, 5.0, "the handler is called")
+    publish(publisher, *numbered(5, start=5))
+    notebook.called.clear()
+    with Running(broker.url, notebook.handle):
+        wait_until(lambda: notebook.called, 5.0, "the handler is called")
+    assert {event.message for call in notebook.called for event in call} == {"event 0"}
+    assert pending_of(broker) == 5
 
 
 def _is_longer(calls: Sequence[Any], so_far: int) -> bool:
@@ -715,6 +735,38 @@ def test_a_worker_that_slept_past_its_lease_reads_nothing_that_is_not_its_own(
     by = [each["pid"] for each in handled]
     given_back_at = by.index(frozen.pid) if frozen.pid in by else len(by)
     assert by == [other.pid] * given_back_at + [frozen.pid] * (len(by) - given_back_at)
+
+
+def test_a_worker_that_loses_a_partition_in_the_middle_of_a_batch_leaves_the_rest(
+    broker: Valkey, publisher: Publisher
+) -> None:
+    def one_at_a_time(events: Sequence[Delivered]) -> None:
+        if len(events) > 1:
+            raise ValueError("too many")
+
+    publish(publisher, *numbered(3))
+    notebook = Notebook(one_at_a_time)
+    held = iter([{0}, set[int](), set[int]()])
+    with broker.client(decode_responses=False) as client:
+        make_group(client, 0, GROUP)
+        answer: Any = client.xreadgroup(GROUP, "me", {events_key(0): ">"})
+        hands = Hands(client, notebook.handle, group=GROUP, name="me", most_deliveries=5, stopping=Stopping())
+        deliveries = [Delivery(0, entry_id, fields, 1) for entry_id, fields in answer[0][1]]
+        hands.handle(deliveries, lambda: next(held))
+    assert notebook.messages == ["event 0"]
+    assert pending_of(broker) == 2
+
+
+def test_only_consumers_that_have_nothing_are_removed(broker: Valkey, publisher: Publisher) -> None:
+    publish(publisher, "first")
+    with broker.client(decode_responses=False) as client:
+        make_group(client, 0, GROUP)
+        client.xreadgroup(GROUP, "has one", {events_key(0): ">"})
+        for name in ("idle", "me"):
+            client.xgroup_createconsumer(events_key(0), GROUP, name)
+        remove_idle_consumers(client, 0, GROUP, "me")
+        consumers: Any = client.xinfo_consumers(events_key(0), GROUP)
+    assert {each["name"] for each in consumers} == {b"has one", b"me"}
 
 
 # In a cluster

@@ -127,6 +127,16 @@ def test_a_service_refuses_to_start_where_nothing_is_written_to_disk(store: KeyS
     assert "hush" not in ended.stderr + ended.stdout
 
 
+@pytest.mark.parametrize("url", ["redis://h?foo=1", "redis://h:port/0"])
+def test_a_brokers_url_that_cannot_be_used_is_told_in_one_line(store: KeyStore, url: str) -> None:
+    ended = run_until_it_ends(store, url, "memory")
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr
+    (told,) = (line for line in ended.stderr.splitlines() if line.startswith("Error: "))
+    assert "VIGILRY_REDIS_URL" in told
+    assert "VIGILRY_DURABILITY" not in told
+
+
 def test_a_service_starts_without_its_broker_and_takes_it_when_it_writes_its_file(store: KeyStore) -> None:
     with Valkey(appendonly=False) as broker:
         broker.stop()

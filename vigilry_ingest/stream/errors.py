@@ -75,15 +75,21 @@ def explain(error: exceptions.RedisError) -> PublishError:
     """Turn the broker's own refusal into ours."""
     for known, (code, detail) in _BY_CLASS.items():
         if isinstance(error, known):
-            return PublishError(code, detail)
+            return _refusal(error, code, detail)
     word = str(error).partition(" ")[0]
     if word == "KEYREUSED":
         detail = "This Idempotency-Key came before with another body: use a new key for a new event."
         return PublishError("idempotency_key_reused", detail, retry_after=None)
     if word == "RATELIMITED":
         return RateLimited(int(str(error).split()[1]))
-    code, detail = _BY_WORD.get(word, ("broker_refused", "The broker refused the event."))
-    return PublishError(code, detail)
+    return _refusal(error, *_BY_WORD.get(word, ("broker_refused", "The broker refused the event.")))
+
+
+def _refusal(error: exceptions.RedisError, code: str, detail: str) -> PublishError:
+    refusal = PublishError(code, detail)
+    # What the broker said is for the operator's log.
+    refusal.__cause__ = error
+    return refusal
 
 
 def not_sent(detail: str = "The broker cannot be reached; the event was not sent.") -> PublishError:

@@ -1,7 +1,7 @@
 """Reading the streams without consuming them: what ``flask events tail`` shows."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from vigilry_ingest.event import Event, InvalidEntry
@@ -53,7 +53,7 @@ def _order(entry: Entry) -> tuple[int, int]:
     return order_of(entry[0])
 
 
-def _events(entries: list[Entry]) -> Iterator[tuple[str, Event]]:
+def _events(entries: Iterable[Entry]) -> Iterator[tuple[str, Event]]:
     for entry_id, fields in entries:
         try:
             yield job_id_of(entry_id), Event.from_entry(fields)
@@ -79,9 +79,17 @@ def events_with(client: Any, id_: str, partitions: int) -> list[tuple[str, Event
     return [
         (job_id, event)
         for key in _keys(partitions)
-        for job_id, event in _events(client.xrange(key, *around))
+        for job_id, event in _events(_between(client, key, *around))
         if event.id == id_
     ]
+
+
+def _between(client: Any, key: str, first: str, last: str) -> Iterator[Any]:
+    """Yield the entries between two ids, some at a time, so that the broker is never at it for long."""
+    start: str | bytes = first
+    while page := client.xrange(key, start, last, count=_AT_ONCE):
+        yield from page
+        start = b"(" + page[-1][0]
 
 
 def _keys(partitions: int) -> list[str]:

@@ -124,6 +124,9 @@ class _Turns:
         try:
             for partition in sorted(held - self._known):
                 self._take_over(partition, stopping)
+            if stopping.is_set():
+                # What was not taken over comes before anything newer.
+                return
             self._known &= held
             self._hands.forget_all_but(held)
             self._hands.try_again()
@@ -141,7 +144,8 @@ class _Turns:
         # partition next; that may be itself.
         mine = self._leases.still_held()
         self._known &= mine
-        self._hands.handle([delivery for delivery in deliveries if delivery.partition in mine])
+        mine_to_do = [delivery for delivery in deliveries if delivery.partition in mine]
+        self._hands.handle(mine_to_do, self._leases.still_held)
         self._tidy(held & mine)
 
     def _take_over(self, partition: int, stopping: Stopping) -> None:
@@ -151,7 +155,7 @@ class _Turns:
         """
         make_group(self._client, partition, self._group)
         for entry_id in pending_ids(self._client, partition, self._group):
-            if stopping.is_set():
+            if stopping.is_set() or partition not in self._leases.still_held():
                 return
             self._hands.handle_alone(partition, entry_id)
         remove_idle_consumers(self._client, partition, self._group, self._name)

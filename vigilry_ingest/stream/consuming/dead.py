@@ -20,6 +20,7 @@ DROPPED = "dropped"
 
 _BURY = files("vigilry_ingest.stream.consuming").joinpath("bury.lua").read_text()
 _REVIVE = files("vigilry_ingest.stream.consuming").joinpath("revive.lua").read_text()
+_DROP = files("vigilry_ingest.stream.consuming").joinpath("drop.lua").read_text()
 _LONGEST_REASON = 500
 _AT_ONCE = 100
 _MOST_ARGUMENTS = 4000
@@ -117,9 +118,8 @@ def drop(client: Any, letter: DeadLetter) -> bool:
     Raises redis.RedisError.
     """
     partition, _, own_id = letter.id.partition(":")
-    # The mark stays, so that its job is not taken for processed.
-    client.hset(dead_index_key(int(partition)), f"{letter.group} {_entry_id(letter)}", DROPPED)
-    return bool(client.xdel(dead_key(int(partition)), own_id))
+    keys = (dead_key(int(partition)), dead_index_key(int(partition)))
+    return bool(client.eval(_DROP, 2, *keys, own_id, f"{letter.group} {_entry_id(letter)}", DROPPED))
 
 
 def _entry_id(letter: DeadLetter) -> str:

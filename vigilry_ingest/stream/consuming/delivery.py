@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from vigilry_ingest.handler import Delivered, Handler, TryLater
@@ -36,8 +36,8 @@ class Hands:
         self._failed: dict[tuple[int, bytes], float] = {}
         self._busy_since: float | None = None
 
-    def handle(self, deliveries: Sequence[Delivery]) -> None:
-        """Hand deliveries over, in order, as one batch.
+    def handle(self, deliveries: Sequence[Delivery], held: Callable[[], set[int]]) -> None:
+        """Hand deliveries over, in order, as one batch; ``held`` tells which partitions are this worker's.
 
         Raises redis.RedisError; what was not acknowledged is then delivered again.
         """
@@ -54,11 +54,12 @@ class Hands:
             return
         self._acknowledge(done)
         if isinstance(outcome, TryLater):
-            # The worker is being stopped; the next one begins with these.
+            self._leave([delivery for delivery, _ in batch])
             return
         for delivery, event in batch:
-            failure = self._call([event]) if len(batch) > 1 else outcome
-            self._settle(delivery, failure)
+            # A worker that slept past its lease leaves the rest to whoever has the partition now.
+            if delivery.partition in held():
+                self._settle(delivery, self._call([event]) if len(batch) > 1 else outcome)
 
     def handle_alone(self, partition: int, entry_id: bytes) -> None:
         """Claim one pending entry and hand it over by itself.
@@ -134,11 +135,7 @@ class Hands:
         if failure is None:
             self._acknowledge([delivery])
         elif isinstance(failure, TryLater):
-            # The worker is being stopped; the next one begins with this entry, and has all of its tries.
-            uncount(
-                self._client, delivery.partition, self._group, self._name, delivery.entry_id,
-                delivery.attempts,
-            )  # fmt: skip
+            self._leave([delivery])
         elif delivery.attempts >= self._most_deliveries:
             self._bury(delivery, f"{type(failure).__name__}: {failure}")
         else:
@@ -146,6 +143,10 @@ class Hands:
             pause_s = min(_SHORTEST_PAUSE_S * 4**delivery.attempts, _LONGEST_PAUSE_S)
             self._failed[delivery.partition, delivery.entry_id] = time.monotonic() + pause_s
             _log.warning("the handler failed on one event, trying again in %.1f s", pause_s, exc_info=failure)
+
+    def _leave(self, deliveries: Sequence[Delivery]) -> None:
+        """Leave what was not tried to the next worker, with all of its tries: this one is being stopped."""
+        uncount(self._client, self._group, self._name, deliveries)
 
     def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         by_key: dict[str, list[bytes]] = defaultdict(list)

@@ -1,12 +1,15 @@
 """A group's pending entries: those that were delivered and not acknowledged."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
 from vigilry_ingest.stream.names import events_key
 
+_REMOVE_IDLE = files("vigilry_ingest.stream.consuming").joinpath("remove_idle.lua").read_text()
 _AT_ONCE = 500
 
 
@@ -59,15 +62,19 @@ def claim(client: Any, partition: int, group: str, name: str, entry_id: bytes) -
     return Delivery(partition, entry_id, claimed[0][1], state[0]["times_delivered"] if state else 1)
 
 
-def uncount(client: Any, partition: int, group: str, name: str, entry_id: bytes, deliveries: int) -> None:
-    """Take back the counting of a delivery that was no real try.
+def uncount(client: Any, group: str, name: str, deliveries: Sequence[Delivery]) -> None:
+    """Take back the counting of deliveries that were no real tries.
 
     Raises redis.RedisError.
     """
-    client.xclaim(
-        events_key(partition), group, name, min_idle_time=0, message_ids=[entry_id],
-        retrycount=deliveries - 1, justid=True,
-    )  # fmt: skip
+    alike: dict[tuple[int, int], list[bytes]] = defaultdict(list)
+    for each in deliveries:
+        alike[each.partition, each.attempts].append(each.entry_id)
+    for (partition, attempts), entry_ids in alike.items():
+        client.xclaim(
+            events_key(partition), group, name, min_idle_time=0, message_ids=entry_ids,
+            retrycount=attempts - 1, justid=True,
+        )  # fmt: skip
 
 
 def has_strays(client: Any, partition: int, group: str, name: str) -> bool:
@@ -85,7 +92,4 @@ def remove_idle_consumers(client: Any, partition: int, group: str, name: str) ->
 
     Only for the worker that has the partition. Raises redis.RedisError.
     """
-    key = events_key(partition)
-    for consumer in client.xinfo_consumers(key, group):
-        if consumer["name"] != name.encode() and consumer["pending"] == 0:
-            client.xgroup_delconsumer(key, group, consumer["name"])
+    client.eval(_REMOVE_IDLE, 1, events_key(partition), group, name)
