@@ -12,7 +12,7 @@ from vigilry_ingest.stream.errors import explain
 from vigilry_ingest.stream.publishing.durability import Durability, read_durability
 from vigilry_ingest.stream.servers.broker import Broker
 
-# XAUTOCLAIM, by which a worker takes over what a dead one left, came with 6.2; WAITAOF with 7.2.
+# XTRIM by MINID, and ranges that leave their first id out, came with 6.2; WAITAOF with 7.2.
 _OLDEST = (6, 2)
 _OLDEST_FOR_FSYNC = (7, 2)
 _MOST_SKEW_S = 1.0

@@ -7,13 +7,12 @@ from typing import Any
 from vigilry_ingest.event import Event, InvalidEntry
 from vigilry_ingest.ids import made_at_ms
 from vigilry_ingest.stream.names import entry_id_of, events_key, job_id_of, order_of
+from vigilry_ingest.stream.paging import Entry, entries_of
 from vigilry_ingest.stream.servers.client import open_client
 
 _AT_ONCE = 500
 _LOOK_EVERY_S = 0.2
 _CLOCKS_APART_MS = 60_000
-
-Entry = tuple[bytes, dict[bytes, bytes]]
 
 
 class Reader:
@@ -79,17 +78,9 @@ def events_with(client: Any, id_: str, partitions: int) -> list[tuple[str, Event
     return [
         (job_id, event)
         for key in _keys(partitions)
-        for job_id, event in _events(_between(client, key, *around))
+        for job_id, event in _events(entries_of(client, key, *around))
         if event.id == id_
     ]
-
-
-def _between(client: Any, key: str, first: str, last: str) -> Iterator[Any]:
-    """Yield the entries between two ids, some at a time, so that the broker is never at it for long."""
-    start: str | bytes = first
-    while page := client.xrange(key, start, last, count=_AT_ONCE):
-        yield from page
-        start = b"(" + page[-1][0]
 
 
 def _keys(partitions: int) -> list[str]:

@@ -14,6 +14,7 @@ from vigilry_ingest.stream.names import (
     is_entry_id,
     job_id_of,
 )
+from vigilry_ingest.stream.paging import entries_of
 
 # What the index says of a dead letter that was deleted.
 DROPPED = "dropped"
@@ -22,7 +23,6 @@ _BURY = files("vigilry_ingest.stream.consuming").joinpath("bury.lua").read_text(
 _REVIVE = files("vigilry_ingest.stream.consuming").joinpath("revive.lua").read_text()
 _DROP = files("vigilry_ingest.stream.consuming").joinpath("drop.lua").read_text()
 _LONGEST_REASON = 500
-_AT_ONCE = 100
 _MOST_ARGUMENTS = 4000
 _OWN = (b"dead_group", b"dead_entry", b"dead_reason", b"dead_deliveries", b"dead_at")
 
@@ -81,11 +81,8 @@ def dead_letters(client: Any, partitions: int) -> Iterator[DeadLetter]:
     Raises redis.RedisError.
     """
     for partition in range(partitions):
-        start = b"-"
-        while page := client.xrange(dead_key(partition), start, count=_AT_ONCE):
-            for letter_id, fields in page:
-                yield _read(partition, letter_id, fields)
-            start = b"(" + page[-1][0]
+        for letter_id, fields in entries_of(client, dead_key(partition)):
+            yield _read(partition, letter_id, fields)
 
 
 def dead_letter(client: Any, letter_id: str) -> DeadLetter | None:

@@ -2,15 +2,19 @@
 
 import time
 from importlib.resources import files
+from itertools import islice
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
 from vigilry_ingest.stream.names import DEFAULT_GROUP, dead_key, events_key, lease_key
+from vigilry_ingest.stream.paging import entries_of
 
 _TRIM = files("vigilry_ingest.stream.consuming").joinpath("trim.lua").read_text()
 # A group with something to do whose consumers have all been away for this long looks abandoned.
 _ABANDONED_S = 3600.0
+# Each is read with its body, by every scrape of the metrics.
+_MOST_COUNTED = 500
 
 
 class GroupState(NamedTuple):
@@ -69,11 +73,12 @@ def partition_state(client: Any, partition: int) -> PartitionState:
     Raises redis.RedisError.
     """
     key = events_key(partition)
+    length = int(client.xlen(key))
     return PartitionState(
         partition,
-        int(client.xlen(key)),
+        length,
         int(client.xlen(dead_key(partition))),
-        [_group_state(client, partition, group) for group in _groups(client, key)],
+        [_group_state(client, partition, group, length) for group in _groups(client, key)],
     )
 
 
@@ -88,11 +93,11 @@ def _groups(client: Any, key: str) -> list[dict[str, Any]]:
     return groups
 
 
-def _group_state(client: Any, partition: int, group: dict[str, Any]) -> GroupState:
+def _group_state(client: Any, partition: int, group: dict[str, Any], length: int) -> GroupState:
     key = events_key(partition)
     name = group["name"].decode()
     pending = client.xpending(key, name)
-    lag = _lag(client, key, group)
+    lag = _lag(client, key, group, most=length - int(pending["pending"]))
     oldest = pending["min"] if pending["pending"] else None
     if oldest is None and lag:
         following = client.xrange(key, b"(" + group["last-delivered-id"], count=1)
@@ -109,11 +114,15 @@ def _group_state(client: Any, partition: int, group: dict[str, Any]) -> GroupSta
     )
 
 
-def _lag(client: Any, key: str, group: dict[str, Any]) -> int:
-    # The server gives none after an entry was deleted out of the middle; then it is counted.
+def _lag(client: Any, key: str, group: dict[str, Any], *, most: int) -> int:
+    # A Redis before 7.0 gives none, nor does any server once an entry was deleted out of the middle. Then the
+    # first of them are counted, and where there are more it is the stream's length, of which only what was
+    # acknowledged and is about to be trimmed was delivered.
     if group.get("lag") is not None:
         return int(group["lag"])
-    return len(client.xrange(key, b"(" + group["last-delivered-id"], count=10_000))
+    undelivered = entries_of(client, key, b"(" + group["last-delivered-id"])
+    counted = sum(1 for _ in islice(undelivered, _MOST_COUNTED))
+    return counted if counted < _MOST_COUNTED else max(most, counted)
 
 
 def _idle_s(client: Any, key: str, group: str) -> float:
