@@ -1,4 +1,4 @@
-"""What gunicorn's master runs in a process of its own: can the broker do what VIGILRY_DURABILITY asks for?
+"""What gunicorn's master runs in a process of its own: can the settings be used, and the durability be had?
 
 It says on standard error what stands in the way, and ends with 1; a broker that is away does not, and is only
 told of. It loads no more than it needs, because nobody is served before it has ended.
@@ -7,14 +7,20 @@ told of. It loads no more than it needs, because nobody is served before it has 
 import sys
 
 from vigilry_ingest.config import Config, ConfigError
+from vigilry_ingest.db.session import make_engine
 from vigilry_ingest.stream.diagnosis import obstacles
 from vigilry_ingest.stream.errors import PublishError, reason_of
+from vigilry_ingest.tracing import make_tracing
 
 
 def main() -> int:
     """Look at the broker that the environment names, and return the exit code."""
     try:
         config = Config.from_environ()
+        # Nothing is connected by these. A worker would find the same, and die of it again and again.
+        make_engine(config.database_url)
+        if config.tracing == "on":
+            make_tracing()
         found = obstacles(
             config.redis_url,
             partitions=config.stream_partitions,

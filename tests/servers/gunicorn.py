@@ -1,6 +1,7 @@
 """The product itself, run by gunicorn as an operator runs it."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -82,10 +83,9 @@ class Service(Process):
             )
 
     def _is_whole(self) -> bool:
-        pids, log = self.worker_pids(), self.log_text()
-        return len(pids) >= self.workers and (
-            not self._tells_of_workers or all(f"Worker ready with pid: {pid}" in log for pid in pids)
-        )
+        pids = set(self.worker_pids())
+        ready = {int(pid) for pid in re.findall(r"Worker ready with pid: (\d+)", self.log_text())}
+        return len(pids) >= self.workers and (not self._tells_of_workers or pids <= ready)
 
     def worker_pids(self) -> list[int]:
         """Return the process ids of the workers."""

@@ -750,11 +750,35 @@ def test_a_worker_that_loses_a_partition_in_the_middle_of_a_batch_leaves_the_res
     with broker.client(decode_responses=False) as client:
         make_group(client, 0, GROUP)
         answer: Any = client.xreadgroup(GROUP, "me", {events_key(0): ">"})
-        hands = Hands(client, notebook.handle, group=GROUP, name="me", most_deliveries=5, stopping=Stopping())
+        hands = Hands(
+            client, notebook.handle, group=GROUP, name="me", most_deliveries=5, stopping=Stopping(),
+            held=lambda: next(held),
+        )  # fmt: skip
         deliveries = [Delivery(0, entry_id, fields, 1) for entry_id, fields in answer[0][1]]
-        hands.handle(deliveries, lambda: next(held))
+        assert hands.handle(deliveries) == {0}
     assert notebook.messages == ["event 0"]
     assert pending_of(broker) == 2
+
+
+def test_a_worker_that_slept_as_it_went_one_by_one_comes_back_to_the_rest_first(
+    broker: Valkey, publisher: Publisher, tmp_path: Path
+) -> None:
+    def is_alone_with_it() -> bool:
+        called = [each["message"] for each in read_notes(tmp_path, "called")]
+        return called.count("wait here") == 2
+
+    publish(publisher, "event 0", "raise an error", "wait here", *numbered(200, start=1))
+    with worker_on(broker, tmp_path, "--deliveries", "2") as worker:
+        wait_until(is_alone_with_it, 10.0, "it goes one by one")
+        worker.freeze()
+        (tmp_path / GO).touch()
+        publish(publisher, *numbered(20, start=201))
+        time.sleep(LEASE_S + 0.5)
+        worker.thaw()
+        wait_handled_in(tmp_path, *numbered(221))
+        wait_settled(broker)
+    handled = [message for message in handled_in(tmp_path) if message != "wait here"]
+    assert handled == numbered(221)
 
 
 def test_only_consumers_that_have_nothing_are_removed(broker: Valkey, publisher: Publisher) -> None:

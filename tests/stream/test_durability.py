@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -109,9 +110,9 @@ def test_a_broker_that_stops_writing_its_file_is_refused_until_it_writes_again(
     assert published_ids(to_disk) == stands
 
 
-def run_until_it_ends(store: KeyStore, broker_url: str, durability: str) -> subprocess.CompletedProcess[str]:
+def run_until_it_ends(store: KeyStore, broker_url: str, **settings: Any) -> subprocess.CompletedProcess[str]:
     """Start a service that is to end by itself."""
-    with closing(store.service(broker_url, durability=durability)) as service:
+    with closing(store.service(broker_url, **settings)) as service:
         return subprocess.run(
             service.command, env=service.env, cwd=service.cwd, capture_output=True, text=True, timeout=20
         )
@@ -119,7 +120,7 @@ def run_until_it_ends(store: KeyStore, broker_url: str, durability: str) -> subp
 
 def test_a_service_refuses_to_start_where_nothing_is_written_to_disk(store: KeyStore) -> None:
     with Valkey(appendonly=False, requirepass="hush") as broker:
-        ended = run_until_it_ends(store, broker.url, "fsync")
+        ended = run_until_it_ends(store, broker.url, durability="fsync")
     assert ended.returncode != 0
     assert "VIGILRY_DURABILITY=fsync" in ended.stderr
     assert "appendonly yes" in ended.stderr
@@ -127,13 +128,21 @@ def test_a_service_refuses_to_start_where_nothing_is_written_to_disk(store: KeyS
     assert "hush" not in ended.stderr + ended.stdout
 
 
-@pytest.mark.parametrize("url", ["redis://h?foo=1", "redis://h:port/0"])
-def test_a_brokers_url_that_cannot_be_used_is_told_in_one_line(store: KeyStore, url: str) -> None:
-    ended = run_until_it_ends(store, url, "memory")
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("redis_url", "redis://h?foo=1"),
+        ("redis_url", "redis://h:port/0"),
+        ("database_url", "sqlite://"),
+        ("database_url", "no url"),
+    ],
+)
+def test_a_url_that_cannot_be_used_ends_the_start_in_one_line(store: KeyStore, name: str, url: str) -> None:
+    ended = run_until_it_ends(store, "redis://127.0.0.1:1/0", **{name: url})
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr
     (told,) = (line for line in ended.stderr.splitlines() if line.startswith("Error: "))
-    assert "VIGILRY_REDIS_URL" in told
+    assert f"VIGILRY_{name.upper()}" in told
     assert "VIGILRY_DURABILITY" not in told
 
 

@@ -28,7 +28,8 @@ _VAIN_PER_S = 1.0
 _VAIN_AT_ONCE = 50
 # The longest that a request waits for the key store.
 _ANSWER_S = 1.0
-# While one request asks, the others go on with an answer that is older than its time by this share of it.
+# While one request asks, the others go on with an answer that is older than its time by this share of it, and
+# by no more than asking can take.
 _OVERLAP = 0.5
 
 
@@ -50,10 +51,10 @@ class KeyStoreUnavailable(Exception):
 class _Known:
     """What the key store said of a key, from when it is to be asked again, and until when it is used so long.
 
-    ``is_stale`` when it did not answer the last time.
+    ``down_until``: when it did not answer, for how long that is remembered.
     """
 
-    __slots__ = ("ask_again_at", "caller", "is_stale", "shared_until", "usable_until")
+    __slots__ = ("ask_again_at", "caller", "down_until", "shared_until", "usable_until")
 
     def __init__(
         self, caller: Caller | None, *, ask_again_at: float, shared_until: float, usable_until: float
@@ -62,7 +63,7 @@ class _Known:
         self.ask_again_at = ask_again_at
         self.shared_until = shared_until
         self.usable_until = usable_until
-        self.is_stale = False
+        self.down_until = 0.0
 
 
 _MADE_UP = _Known(None, ask_again_at=0.0, shared_until=0.0, usable_until=0.0)
@@ -106,7 +107,7 @@ class KeyLookup:
         if known is not None:
             # One request asks; the others go on with what is known until it has its answer, but not with what
             # was known long ago: the key may have been revoked since.
-            known.ask_again_at = now + _RETRY_S if known.is_stale else known.shared_until
+            known.ask_again_at = now + _RETRY_S if now < known.down_until else known.shared_until
         deadline = now + _ANSWER_S
         was_in_vain = known is None or known.caller is None
         try:
@@ -117,8 +118,8 @@ class KeyLookup:
             caller = ask(lambda: self._select(presented, digest), deadline - time.monotonic())
         except DatabaseError as error:
             if known is not None and known.caller is not None and now < known.usable_until:
-                known.is_stale = True
                 known.ask_again_at = time.monotonic() + _RETRY_S
+                known.down_until = known.ask_again_at + _RETRY_S
                 key_lookups_by("stale").inc()
                 _log.warning("key store is down, a known key goes on", extra={"reason": str(error)})
                 return known
@@ -146,7 +147,7 @@ class KeyLookup:
         fresh = _Known(
             caller,
             ask_again_at=fresh_until,
-            shared_until=fresh_until + self._ttl_s * _OVERLAP,
+            shared_until=fresh_until + min(self._ttl_s * _OVERLAP, _ANSWER_S),
             usable_until=fresh_until + stale_s,
         )
         with self._mutex:

@@ -77,6 +77,7 @@ class Consumer:
         hands = Hands(
             client, self._handler, group=self._group, name=self._name,
             most_deliveries=self._limits.deliveries, stopping=self._stopping,
+            held=lambda: leases.still_held(),
         )  # fmt: skip
         leases = Leases(
             client, group=self._group, name=self._name, partitions=self._partitions,
@@ -124,8 +125,8 @@ class _Turns:
         try:
             for partition in sorted(held - self._known):
                 self._take_over(partition, stopping)
-            if stopping.is_set():
-                # What was not taken over comes before anything newer.
+            if not held <= self._known:
+                # It is being stopped, or lost one: what was not taken over comes before anything newer.
                 return
             self._known &= held
             self._hands.forget_all_but(held)
@@ -144,8 +145,8 @@ class _Turns:
         # partition next; that may be itself.
         mine = self._leases.still_held()
         self._known &= mine
-        mine_to_do = [delivery for delivery in deliveries if delivery.partition in mine]
-        self._hands.handle(mine_to_do, self._leases.still_held)
+        # What was lost in the middle is taken over anew, should it come back.
+        self._known -= self._hands.handle([each for each in deliveries if each.partition in mine])
         self._tidy(held & mine)
 
     def _take_over(self, partition: int, stopping: Stopping) -> None:

@@ -24,8 +24,10 @@ class Hands:
 
     def __init__(
         self, client: Any, handler: Handler, *, group: str, name: str,
-        most_deliveries: int, stopping: Stopping,
+        most_deliveries: int, stopping: Stopping, held: Callable[[], set[int]],
     ) -> None:  # fmt: skip
+        """Prepare; ``held`` tells which partitions are this worker's at the moment."""
+        self._held = held
         self._client = client
         self._handler = handler
         self._group = group
@@ -36,10 +38,11 @@ class Hands:
         self._failed: dict[tuple[int, bytes], float] = {}
         self._busy_since: float | None = None
 
-    def handle(self, deliveries: Sequence[Delivery], held: Callable[[], set[int]]) -> None:
-        """Hand deliveries over, in order, as one batch; ``held`` tells which partitions are this worker's.
+    def handle(self, deliveries: Sequence[Delivery]) -> set[int]:
+        """Hand deliveries over, in order, as one batch; give the partitions of which some were left.
 
-        Raises redis.RedisError; what was not acknowledged is then delivered again.
+        This worker has lost those meanwhile, so whoever has them next begins with what is pending. Raises
+        redis.RedisError; what was not acknowledged is then delivered again.
         """
         batch = []
         done = []
@@ -51,15 +54,19 @@ class Hands:
         outcome = self._call([event for _, event in batch]) if batch else None
         if outcome is None:
             self._acknowledge([*done, *(delivery for delivery, _ in batch)])
-            return
+            return set()
         self._acknowledge(done)
         if isinstance(outcome, TryLater):
             self._leave([delivery for delivery, _ in batch])
-            return
+            return set()
+        lost: set[int] = set()
         for delivery, event in batch:
-            # A worker that slept past its lease leaves the rest to whoever has the partition now.
-            if delivery.partition in held():
+            if delivery.partition not in self._held():
+                lost.add(delivery.partition)
+            # One that was lost and has come back would go on after a gap.
+            if delivery.partition not in lost:
                 self._settle(delivery, self._call([event]) if len(batch) > 1 else outcome)
+        return lost
 
     def handle_alone(self, partition: int, entry_id: bytes) -> None:
         """Claim one pending entry and hand it over by itself.
@@ -146,7 +153,9 @@ class Hands:
 
     def _leave(self, deliveries: Sequence[Delivery]) -> None:
         """Leave what was not tried to the next worker, with all of its tries: this one is being stopped."""
-        uncount(self._client, self._group, self._name, deliveries)
+        held = self._held()
+        mine = [delivery for delivery in deliveries if delivery.partition in held]
+        uncount(self._client, self._group, self._name, mine)
 
     def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         by_key: dict[str, list[bytes]] = defaultdict(list)

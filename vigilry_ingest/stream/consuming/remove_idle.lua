@@ -6,7 +6,12 @@
 -- It is one step, because what a consumer has is lost with it: one that wakes after the look at it could be given
 -- entries before it is removed.
 
-for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
+if consumers['err'] then
+  -- The group is gone, which the next read tells in words of its own.
+  return 0
+end
+for _, consumer in ipairs(consumers) do
   local is = {}
   for i = 1, #consumer, 2 do
     is[consumer[i]] = consumer[i + 1]

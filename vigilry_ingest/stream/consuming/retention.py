@@ -116,8 +116,8 @@ def _group_state(client: Any, partition: int, group: dict[str, Any], length: int
 
 def _lag(client: Any, key: str, group: dict[str, Any], *, most: int) -> int:
     # A Redis before 7.0 gives none, nor does any server once an entry was deleted out of the middle. Then the
-    # first of them are counted, and where there are more it is the stream's length, of which only what was
-    # acknowledged and is about to be trimmed was delivered.
+    # first of them are counted, and where there are more, all that stands on the stream is taken for
+    # undelivered: too much while another group is further behind, as nothing is trimmed before all have it.
     if group.get("lag") is not None:
         return int(group["lag"])
     undelivered = entries_of(client, key, b"(" + group["last-delivered-id"])
