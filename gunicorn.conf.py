@@ -49,7 +49,7 @@ control_socket_disable = True
 
 
 def on_starting(server):
-    """Refuse to start when the broker is there, and cannot give the durability that is asked for."""
+    """Refuse to start with settings that cannot be used, or on a broker that is not as durable as asked."""
     if fault := refusal_to_start(server):
         raise SystemExit(f"Error: {fault}")
 

@@ -14,19 +14,14 @@ from vigilry_ingest.tracing import make_tracing
 
 
 def main() -> int:
-    """Look at the broker that the environment names, and return the exit code."""
+    """Look at the settings and at the broker that they name, and return the exit code."""
     try:
         config = Config.from_environ()
         # Nothing is connected by these. A worker would find the same, and die of it again and again.
         make_engine(config.database_url)
         if config.tracing == "on":
             make_tracing()
-        found = obstacles(
-            config.redis_url,
-            partitions=config.stream_partitions,
-            durability=config.durability,
-            timeout_s=config.publish_timeout_ms / 1000,
-        )
+        found = obstacles(config)
     except PublishError as error:
         reason = f"{reason_of(error)} ({error.code})"
         print(f"The broker cannot be used yet: {reason}; events are refused until it can.")

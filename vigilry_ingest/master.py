@@ -16,8 +16,11 @@ _gunicorns: dict[int, Any] = {}
 
 
 def refusal_to_start(server: Any) -> str:
-    """Say why the broker cannot give the durability that is set, or nothing when it can or is not there."""
-    return _fault_found_by(_look_at_broker(), server)
+    """Say why the settings cannot be used, or the broker not give the durability; nothing when all is well.
+
+    A broker that is away is no reason.
+    """
+    return _fault_found_by(_look_before_start(), server)
 
 
 def guard_signals(server: Any, drain_s: int) -> None:
@@ -69,12 +72,12 @@ def _handle(number: signal.Signals, handler: _Handler) -> None:
 
 def _refusal_to_reload(server: Any) -> str:
     # The same command once more, which loads the settings and the application, and ends.
-    checks = [_start(*sys.orig_argv[1:], "--check-config"), _look_at_broker()]
+    checks = [_start(*sys.orig_argv[1:], "--check-config"), _look_before_start()]
     faults = [_fault_found_by(check, server) for check in checks]
     return next(filter(None, faults), "")
 
 
-def _look_at_broker() -> "subprocess.Popen[str]":
+def _look_before_start() -> "subprocess.Popen[str]":
     return _start("-m", "vigilry_ingest.before_start")
 
 

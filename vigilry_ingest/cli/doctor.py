@@ -57,12 +57,7 @@ def _database() -> list[Finding]:
 
 def _broker(config: Config) -> list[Finding]:
     try:
-        return diagnose(
-            config.redis_url,
-            partitions=config.stream_partitions,
-            durability=config.durability,
-            timeout_s=config.publish_timeout_ms / 1000,
-        )
+        return diagnose(config)
     except PublishError as error:
         text = f"It cannot be used as configured: {reason_of(error)} ({error.code})."
         return [Finding("danger", "broker", text)]

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from redis.exceptions import RedisError
 
+from vigilry_ingest.config import Config
 from vigilry_ingest.stream.address import Host
 from vigilry_ingest.stream.errors import explain
 from vigilry_ingest.stream.publishing.durability import Durability, read_durability
@@ -35,31 +36,31 @@ class _Server(NamedTuple):
     skew_s: float
 
 
-def diagnose(url: str, *, partitions: int, durability: str, timeout_s: float) -> list[Finding]:
+def diagnose(config: Config) -> list[Finding]:
     """Look at every server that serves a partition.
 
     Raises PublishError when one cannot be reached, and ConfigError.
     """
-    wanted = read_durability(durability)
-    servers = _servers(url, partitions, timeout_s)
-    return [finding for server in servers for finding in _findings(server, wanted)]
+    wanted = read_durability(config.durability)
+    return [finding for server in _servers(config) for finding in _findings(server, wanted)]
 
 
-def obstacles(url: str, *, partitions: int, durability: str, timeout_s: float) -> list[Finding]:
+def obstacles(config: Config) -> list[Finding]:
     """Find what makes the durability impossible as the servers are set up.
 
     Raises PublishError when one cannot be reached, and ConfigError.
     """
-    wanted = read_durability(durability)
-    servers = _servers(url, partitions, timeout_s)
+    wanted = read_durability(config.durability)
+    servers = _servers(config)
     found = [_version(server, wanted) for server in servers]
     if wanted.fsync:
         found += [_append_only_file(server, wanted) for server in servers]
     return [finding for finding in found if finding.level == "danger"]
 
 
-def _servers(url: str, partitions: int, timeout_s: float) -> list[_Server]:
-    broker = Broker(url, partitions=partitions)
+def _servers(config: Config) -> list[_Server]:
+    timeout_s = config.publish_timeout_ms / 1000
+    broker = Broker(config.redis_url, partitions=config.stream_partitions)
     hosts = broker.routes.hosts(time.monotonic() + timeout_s)
     return [_ask(broker, host, timeout_s) for host in sorted(hosts, key=str)]
 
