@@ -28,8 +28,8 @@ run: setup $(FIRST_KEY) ## Run all of it here, on 127.0.0.1:4100; Ctrl-C stops i
 	@PATH="$(CURDIR)/$(BIN):$$PATH" honcho start
 
 # Anew at each start, as VIGILRY_BIND may have changed. One line, because make passes it on as one.
-SHOW_FIRST_EVENT := from vigilry_ingest.cli.minted import first_event; \
-  from vigilry_ingest.config import Config; print("\n" + first_event(Config.from_environ().bind, input()) + "\n")
+SHOW_FIRST_EVENT := from vigilry_ingest.cli.key_output import first_event; \
+  from vigilry_ingest.config.settings import Config; print("\n" + first_event(Config.from_environ().bind, input()) + "\n")
 
 # The key is shown once and kept by nobody else, so a developer's own stands here for the next `make run`.
 $(FIRST_KEY): | setup
@@ -63,7 +63,7 @@ format: setup ## Lay the code out anew
 	$(BIN)/ruff format .
 
 docs: setup ## Write docs/openapi.json and docs/asyncapi.json anew
-	$(BIN)/python -m vigilry_ingest.descriptions docs
+	$(BIN)/python -m vigilry_ingest.api.specs docs
 
 lock: setup ## Choose the newest versions that setup.cfg allows, and write them to requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --extra dev \

@@ -2,10 +2,10 @@
 
 import os
 
-from vigilry_ingest.config import Config, ConfigError
-from vigilry_ingest.logs import logging_config
-from vigilry_ingest.master import guard_signals, refusal_to_start
-from vigilry_ingest.slots import free_slot, take
+from vigilry_ingest.config.settings import Config, ConfigError
+from vigilry_ingest.observability.logging_config import logging_config
+from vigilry_ingest.observability.metrics_slots import free_slot, take
+from vigilry_ingest.server.arbiter_hooks import guard_signals, refusal_to_start
 
 try:
     _config = Config.from_environ()
@@ -18,9 +18,9 @@ bind = _config.bind
 # What a request costs is computing, so more workers than cores would only take turns.
 workers = _config.workers or os.cpu_count() or 1
 worker_class = {
-    "gevent": "vigilry_ingest.web_worker.WebWorker",
-    "gthread": "vigilry_ingest.plain_workers.PlainThreadWorker",
-    "sync": "vigilry_ingest.plain_workers.PlainSyncWorker",
+    "gevent": "vigilry_ingest.server.gevent_worker.WebWorker",
+    "gthread": "vigilry_ingest.server.workers.PlainThreadWorker",
+    "sync": "vigilry_ingest.server.workers.PlainSyncWorker",
 }[_config.worker_class]
 threads = 4 if _config.worker_class == "gthread" else 1
 worker_connections = 1000

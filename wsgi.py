@@ -1,7 +1,7 @@
 """The WSGI entry point for gunicorn, and what ``flask`` finds its commands by."""
 
 from vigilry_ingest.app import create_app
-from vigilry_ingest.config import ConfigError
+from vigilry_ingest.config.settings import ConfigError
 
 try:
     app = create_app()

@@ -24,11 +24,11 @@ from rich.table import Table
 
 from benchmarks.ledger.machine import describe_machine
 from benchmarks.ledger.projects import Projects, new_projects
-from tests.servers.gunicorn import ROOT, Service
-from tests.servers.postgres import Postgres
-from tests.servers.valkey import Valkey
-from tests.workers import Worker
-from vigilry_ingest.descriptions.examples import EXAMPLES
+from tests.fixtures.servers.gunicorn import ROOT, Service
+from tests.fixtures.servers.postgres import Postgres
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.workers import Worker
+from vigilry_ingest.api.specs.examples import EXAMPLES
 
 _STREAM = "vigilry:{0}:events"
 _GROUP = "store"

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.wrk import require_wrk, run_wrk, write_script
-from tests.servers.gunicorn import Service
-from tests.servers.valkey import Valkey
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.valkey import Valkey
 
 _APPS = {"group commit": "wsgi:app", "one round trip each": "benchmarks.one_round_trip_each:app"}
 _ROOT = Path(__file__).parents[1]

@@ -5,13 +5,13 @@ import queue
 from collections.abc import Callable, Sequence
 
 from vigilry_ingest.app import create_app
-from vigilry_ingest.config import Config
+from vigilry_ingest.config.settings import Config
 from vigilry_ingest.services import attach, services
-from vigilry_ingest.stream.address import Host
+from vigilry_ingest.stream.broker_url import Host
 from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.publishing.lane import Appended, Lane
+from vigilry_ingest.stream.publishing.append_script import Append
+from vigilry_ingest.stream.publishing.node_publisher import Appended, Lane
 from vigilry_ingest.stream.publishing.publisher import Publisher
-from vigilry_ingest.stream.publishing.script import Append
 
 
 class _Lanes(Lane):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vigilry_ingest.descriptions.examples import EXAMPLES
+from vigilry_ingest.api.specs.examples import EXAMPLES
 
 # The contract's first example.
 EVENT: dict[str, Any] = EXAMPLES["event"]

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.sender import Sender
-from tests.servers.gunicorn import Service
-from tests.servers.postgres import Postgres
-from tests.servers.valkey import Valkey
-from vigilry_ingest.db.migrate import upgrade
-from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.keys.registry import mint
+from tests.fixtures.sender import Sender
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.postgres import Postgres
+from tests.fixtures.servers.valkey import Valkey
+from vigilry_ingest.api_keys.registry import mint
+from vigilry_ingest.storage.engine import make_engine
+from vigilry_ingest.storage.migrate import upgrade
 
 for _name in [name for name in os.environ if name.startswith("VIGILRY_")]:
     # A developer's own settings are not those that the tests speak of.

@@ -2,19 +2,19 @@
 
 from flask import Flask
 
-from vigilry_ingest import pages
-from vigilry_ingest.application import Application
+from vigilry_ingest.api_keys.lookup import KeyLookup
 from vigilry_ingest.cli import register_commands
-from vigilry_ingest.config import Config
-from vigilry_ingest.cors import allow_origins
-from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.endpoints import health, ingest_blueprint, metrics
-from vigilry_ingest.errors import register_errors
-from vigilry_ingest.keys.lookup import KeyLookup
+from vigilry_ingest.config.settings import Config
+from vigilry_ingest.observability.tracing import make_tracing
 from vigilry_ingest.services import Services, attach
+from vigilry_ingest.storage.engine import make_engine
+from vigilry_ingest.stream.connection.broker import Broker
 from vigilry_ingest.stream.publishing.publisher import Publisher
-from vigilry_ingest.stream.servers.broker import Broker
-from vigilry_ingest.tracing import make_tracing
+from vigilry_ingest.web import docs
+from vigilry_ingest.web.cors import allow_origins
+from vigilry_ingest.web.endpoints import health, ingest_blueprint, metrics
+from vigilry_ingest.web.error_handlers import register_errors
+from vigilry_ingest.web.flask_app import Application
 
 # To the database, for each process: one look-up in a sync worker and one question for its health.
 _CONNECTIONS = {"sync": 2, "gthread": 4, "gevent": 4}
@@ -35,7 +35,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
     if config.docs == "on":
-        app.register_blueprint(pages.blueprint)
+        app.register_blueprint(docs.blueprint)
     if config.cors_origins:
         allow_origins(app, config.cors_origins.split(","))
     register_errors(app)

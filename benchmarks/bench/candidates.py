@@ -16,10 +16,10 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # psutil ships no types
 
 from benchmarks.wrk import EVENT, write_script
-from tests.servers.gunicorn import ROOT, Service
-from tests.servers.process import Process
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import free_port
+from tests.fixtures.servers.gunicorn import ROOT, Service
+from tests.fixtures.servers.process import Process
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import free_port
 
 PEERS = ROOT / "benchmarks" / "peers"
 _PEER_KEY = "vig_live_0123456789abcdefghijklmnopqrstuvwxyz"

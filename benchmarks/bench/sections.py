@@ -12,8 +12,8 @@ from benchmarks.bench.criteria import Criterion
 from benchmarks.bench.rounds import Figures, Plan, alternate, load_on
 from benchmarks.bench.webdis import Webdis
 from benchmarks.wrk import EVENT, run_wrk, write_script
-from tests.servers.nginx import Nginx
-from tests.servers.valkey import Valkey
+from tests.fixtures.servers.nginx import Nginx
+from tests.fixtures.servers.valkey import Valkey
 
 OURS, BARE, RAW = "this service", "bare Flask view", "raw WSGI callable"
 _BATCH = 100

@@ -9,9 +9,9 @@ import httpx
 from benchmarks.bench.candidates import Candidate
 from benchmarks.bench.rounds import Plan, Run, load_on
 from benchmarks.wrk import EVENT
-from tests.servers.process import Process
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import free_port
+from tests.fixtures.servers.process import Process
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import free_port
 
 
 class Webdis(Process):

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tests.servers.cluster import ClusterSetup
-from tests.servers.proxy import TcpProxy
-from tests.servers.sentinel import SentinelSetup
-from tests.servers.valkey import Valkey, connect
+from tests.fixtures.servers.cluster import ClusterSetup
+from tests.fixtures.servers.proxy import TcpProxy
+from tests.fixtures.servers.sentinel import SentinelSetup
+from tests.fixtures.servers.valkey import Valkey, connect
 
 _AT_ONCE = 5000
 

@@ -9,11 +9,11 @@ import redis
 
 from benchmarks.ledger.brokers import ProxiedValkey, read_stream, stream_key
 from benchmarks.ledger.stage import WORKERS, Stage
-from tests.servers.cluster import ClusterSetup
-from tests.servers.gunicorn import Service
-from tests.servers.sentinel import SentinelSetup
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.servers.cluster import ClusterSetup
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.sentinel import SentinelSetup
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import wait_until
 
 STREAM_MAX_ENTRIES = 1500
 CLUSTER_PARTITIONS = 12

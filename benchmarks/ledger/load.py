@@ -9,8 +9,8 @@ from uuid import uuid4
 
 from benchmarks.ledger.answer import Answer, read_answers
 from benchmarks.ledger.sender import Plan
-from tests.servers.gunicorn import ROOT, Service
-from tests.servers.process import Process
+from tests.fixtures.servers.gunicorn import ROOT, Service
+from tests.fixtures.servers.process import Process
 
 _PROCESSES = 2
 _CONNECTIONS = 24

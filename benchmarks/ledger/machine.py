@@ -5,7 +5,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from tests.servers.valkey import valkey_binary
+from tests.fixtures.servers.valkey import valkey_binary
 
 
 def describe_machine() -> dict[str, str | int]:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from tests.servers.gunicorn import ROOT
+from tests.fixtures.servers.gunicorn import ROOT
 
 _FOREIGN = ("VIGILRY_", "FLASK_")
 

@@ -3,9 +3,9 @@
 from benchmarks.ledger import faults
 from benchmarks.ledger.brokers import ProxiedValkey
 from benchmarks.ledger.stage import Scenario
-from tests.servers.cluster import ClusterSetup
-from tests.servers.sentinel import SentinelSetup
-from tests.servers.valkey import Valkey
+from tests.fixtures.servers.cluster import ClusterSetup
+from tests.fixtures.servers.sentinel import SentinelSetup
+from tests.fixtures.servers.valkey import Valkey
 
 _AWAY = frozenset({"broker_unavailable", "broker_timeout"})
 _SHORT = frozenset({"broker_not_durable"})

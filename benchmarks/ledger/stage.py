@@ -9,7 +9,7 @@ from benchmarks.ledger.account import Account, settle
 from benchmarks.ledger.brokers import Entry, Setup, read_streams
 from benchmarks.ledger.load import Load
 from benchmarks.ledger.projects import Projects
-from tests.servers.gunicorn import Service
+from tests.fixtures.servers.gunicorn import Service
 
 WORKERS = 2
 PUBLISH_TIMEOUT_MS = 1000

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
-from vigilry_ingest.handler import Delivered, TryLater
+from vigilry_ingest.domain.handler import Delivered, TryLater
 
 WEBHOOK_URL = os.environ["CHAT_WEBHOOK_URL"]
 

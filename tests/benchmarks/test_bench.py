@@ -8,7 +8,7 @@ import pytest
 from benchmarks.bench.criteria import Criterion
 from benchmarks.bench.rounds import Figures, Plan, alternate, median
 from benchmarks.wrk import read_report
-from tests.servers.gunicorn import ROOT
+from tests.fixtures.servers.gunicorn import ROOT
 
 REPORT = """Running 4s test @ http://127.0.0.1:4100/ingest/events
   1 threads and 32 connections

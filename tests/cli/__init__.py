@@ -18,9 +18,9 @@ import click
 
 from tests.cli import forked
 from vigilry_ingest.app import create_app
-from vigilry_ingest.config import Config
-from vigilry_ingest.db.migrate import upgrade
-from vigilry_ingest.db.session import make_engine
+from vigilry_ingest.config.settings import Config
+from vigilry_ingest.storage.engine import make_engine
+from vigilry_ingest.storage.migrate import upgrade
 
 ROOT = Path(__file__).parents[2]
 _FOREIGN = ("VIGILRY_", "FLASK_")

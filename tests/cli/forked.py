@@ -13,7 +13,7 @@ from typing import Any
 from flask.cli import main
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["__main__", "vigilry_ingest.app", "vigilry_ingest.db.migrate"])
+_context.set_forkserver_preload(["__main__", "vigilry_ingest.app", "vigilry_ingest.storage.migrate"])
 
 
 class _Inherited:

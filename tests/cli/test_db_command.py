@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import make_url, text
 
 from tests.cli import Running, assert_readable_help, failure_of, flask_well, migrate
-from tests.servers.postgres import Postgres
-from tests.servers.waiting import wait_until
+from tests.fixtures.servers.postgres import Postgres
+from tests.fixtures.servers.waiting import wait_until
+from vigilry_ingest.api_keys.registry import list_keys, mint
 from vigilry_ingest.cli.db import db_group
-from vigilry_ingest.db.revision import check_migrated
-from vigilry_ingest.db.session import NotMigrated, make_engine
-from vigilry_ingest.keys.registry import list_keys, mint
+from vigilry_ingest.storage.engine import NotMigrated, make_engine
+from vigilry_ingest.storage.revision import check_migrated
 
 UNREACHABLE = "postgresql+psycopg://user:hunter2@127.0.0.1:1/none"
 

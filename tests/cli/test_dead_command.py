@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from tests.cli import flask_well, on_terminal
-from tests.commands import Commands
-from tests.consuming import Notebook, Running, raise_for
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.commands import Commands
+from tests.fixtures.consuming import Notebook, Running, raise_for
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import wait_until
 from tests.stream import an_event, publisher_on
-from vigilry_ingest.handler import Delivered
-from vigilry_ingest.stream.consuming.dead import dead_letters, drop, revive
-from vigilry_ingest.stream.names import dead_index_key, dead_key, events_key
+from vigilry_ingest.domain.handler import Delivered
+from vigilry_ingest.stream.consuming.dead_letters import dead_letters, drop, revive
+from vigilry_ingest.stream.redis_keys import dead_index_key, dead_key, events_key
 
 HOSTILE = "a\x1b[31mred\x1b]0;title\x07b\r\nc\td\u2028e\u202ef\x7fg"
 

@@ -11,16 +11,16 @@ from sqlalchemy import Engine, text
 
 from tests.cli import flask, on_terminal, on_terminal_of
 from tests.conftest import new_database
-from tests.servers.postgres import Postgres
-from tests.servers.proxy import TcpProxy
-from tests.servers.sentinel import SentinelSetup
-from tests.servers.valkey import HOST, User, Valkey
+from tests.fixtures.servers.postgres import Postgres
+from tests.fixtures.servers.proxy import TcpProxy
+from tests.fixtures.servers.sentinel import SentinelSetup
+from tests.fixtures.servers.valkey import HOST, User, Valkey
 from tests.stream import KeyStore
 from vigilry_ingest.app import create_app
-from vigilry_ingest.config import Config
-from vigilry_ingest.db.migrate import upgrade
-from vigilry_ingest.db.session import make_engine
+from vigilry_ingest.config.settings import Config
 from vigilry_ingest.services import services
+from vigilry_ingest.storage.engine import make_engine
+from vigilry_ingest.storage.migrate import upgrade
 
 MEMORY = ("maxmemory", "1gb")
 

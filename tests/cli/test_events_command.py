@@ -27,11 +27,11 @@ from tests.cli import (
     migrate,
     the_one_line,
 )
-from tests.servers.gunicorn import Service
-from tests.servers.valkey import Valkey
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.valkey import Valkey
+from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.cli.events import events_group
-from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.keys.registry import mint
+from vigilry_ingest.storage.engine import make_engine
 
 PARTITIONS = "3"
 # What a hostile sender would like to do to an operator's terminal, and to the next line.

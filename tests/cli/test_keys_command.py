@@ -22,12 +22,12 @@ from tests.cli import (
     migrate,
     on_terminal_of,
 )
-from tests.servers.gunicorn import Service
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import require
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import require
+from vigilry_ingest.api_keys.registry import list_keys, mint
 from vigilry_ingest.cli.keys import keys_group
-from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.keys.registry import list_keys, mint
+from vigilry_ingest.storage.engine import make_engine
 
 KEY = re.compile(r"vig_(?:live|test)_[0-9A-Za-z]{36}")
 UNREACHABLE = "postgresql+psycopg://user:hunter2@127.0.0.1:1/none"

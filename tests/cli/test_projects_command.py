@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.cli import assert_misuse, assert_readable_help, failure_of, flask_well, migrate
+from vigilry_ingest.api_keys.projects import rename
+from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.cli.projects import projects_group
-from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.keys.projects import rename
-from vigilry_ingest.keys.registry import mint
+from vigilry_ingest.storage.engine import make_engine
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import pytest
 
 from tests.cli import flask_well, on_terminal
 from tests.cli.test_stored_events_command import PARTITIONS, Site, at, open_site
-from tests.commands import Commands
-from tests.consuming import Notebook, Running
-from tests.servers.waiting import wait_until
+from tests.fixtures.commands import Commands
+from tests.fixtures.consuming import Notebook, Running
+from tests.fixtures.servers.waiting import wait_until
 from tests.stream import new_project
-from vigilry_ingest.keys.registry import mint
-from vigilry_ingest.store.finder import Filter, count_events
-from vigilry_ingest.store.writer import Store
-from vigilry_ingest.stream.names import events_key
+from vigilry_ingest.api_keys.registry import mint
+from vigilry_ingest.storage.event_queries import Filter, count_events
+from vigilry_ingest.storage.event_writer import Store
+from vigilry_ingest.stream.redis_keys import events_key
 
 
 @pytest.fixture(scope="module")

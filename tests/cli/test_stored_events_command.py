@@ -13,17 +13,17 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.cli import failure_of, flask_well, migrate
-from tests.commands import Commands
-from tests.consuming import Running
-from tests.servers.valkey import NOT_READY, Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.commands import Commands
+from tests.fixtures.consuming import Running
+from tests.fixtures.servers.valkey import NOT_READY, Valkey
+from tests.fixtures.servers.waiting import wait_until
 from tests.stream import an_event, new_project, publisher_on
-from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.event import Event
-from vigilry_ingest.ids import new_id
-from vigilry_ingest.keys.registry import mint
-from vigilry_ingest.store.writer import Store
-from vigilry_ingest.stream.names import DEFAULT_GROUP, events_key, partition_of
+from vigilry_ingest.api_keys.registry import mint
+from vigilry_ingest.domain.event import Event
+from vigilry_ingest.domain.ids import new_id
+from vigilry_ingest.storage.engine import make_engine
+from vigilry_ingest.storage.event_writer import Store
+from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, events_key, partition_of
 
 PARTITIONS = 2
 UNREACHABLE = "postgresql+psycopg://user:hunter2@127.0.0.1:1/none"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.commands import Commands
+from tests.fixtures.commands import Commands
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from tests.commands import Commands
         (["--handler", "x"], "x is not MODULE:FUNCTION"),
         (["--handler", ":f"], ":f is not MODULE:FUNCTION"),
         (["--handler", "no_such_module:f"], "cannot be imported"),
-        (["--handler", "tests.handlers:nothing"], "cannot be imported"),
-        (["--handler", "tests.handlers:GO"], "is not a function"),
+        (["--handler", "tests.fixtures.handlers:nothing"], "cannot be imported"),
+        (["--handler", "tests.fixtures.handlers:GO"], "is not a function"),
         (["--group", ""], "is not 1 to 100 of"),
         (["--group", "a b\n"], "is not 1 to 100 of"),
         (["--metrics", "9100"], "is not HOST:PORT"),

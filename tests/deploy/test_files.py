@@ -11,10 +11,10 @@ import pytest
 import yaml
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
-from tests.servers.gunicorn import ROOT
-from tests.servers.units import UNITS, render
-from tests.servers.waiting import require
-from vigilry_ingest.config import Config
+from tests.fixtures.servers.gunicorn import ROOT
+from tests.fixtures.servers.units import UNITS, render
+from tests.fixtures.servers.waiting import require
+from vigilry_ingest.config.settings import Config
 
 DEPLOY = ROOT / "deploy"
 # What opens no port of its own has nothing to ask for its health.

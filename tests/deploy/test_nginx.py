@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.load import Load
-from tests.servers.gunicorn import Service
-from tests.servers.nginx import Nginx
-from tests.servers.waiting import wait_until
+from tests.fixtures.load import Load
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.nginx import Nginx
+from tests.fixtures.servers.waiting import wait_until
 
 # It has a real key's form; the stand-in asks for none.
 KEY = "vig_live_" + "0" * 36
@@ -22,7 +22,7 @@ KEY = "vig_live_" + "0" * 36
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    with Service(app="tests.servers.echo:app", bind="unix", config=None) as running:
+    with Service(app="tests.fixtures.servers.echo:app", bind="unix", config=None) as running:
         yield running
 
 

@@ -13,17 +13,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.consuming import Running, do_nothing
-from tests.node import install
-from tests.servers.gunicorn import ROOT
-from tests.servers.listener import Answer, Listener
-from tests.servers.process import Process
-from tests.servers.valkey import NOT_READY, Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.consuming import Running, do_nothing
+from tests.fixtures.node import install
+from tests.fixtures.servers.gunicorn import ROOT
+from tests.fixtures.servers.listener import Answer, Listener
+from tests.fixtures.servers.process import Process
+from tests.fixtures.servers.valkey import NOT_READY, Valkey
+from tests.fixtures.servers.waiting import wait_until
+from tests.fixtures.workers import Worker
 from tests.stream import an_event, publisher_on
-from tests.workers import Worker
-from vigilry_ingest.ids import new_id
-from vigilry_ingest.stream.names import dead_key, events_key
+from vigilry_ingest.domain.ids import new_id
+from vigilry_ingest.stream.redis_keys import dead_key, events_key
 
 PAGE = ROOT / "docs" / "consumers.md"
 EXAMPLES = ROOT / "docs" / "examples"

@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from tests.deploy.test_files import run
-from tests.sender import Sender
-from tests.servers.gunicorn import ROOT
-from vigilry_ingest import metrics
-from vigilry_ingest.config import PREFIX, Config
-from vigilry_ingest.stream.gauges import StreamGauges
+from tests.fixtures.sender import Sender
+from tests.fixtures.servers.gunicorn import ROOT
+from vigilry_ingest.config.settings import PREFIX, Config
+from vigilry_ingest.observability import metrics
+from vigilry_ingest.stream.collector import StreamGauges
 
 pytestmark = pytest.mark.one_database
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from tests.sender import Sender
-from tests.servers.gunicorn import ROOT
+from tests.fixtures.sender import Sender
+from tests.fixtures.servers.gunicorn import ROOT
 
 pytestmark = pytest.mark.one_database
 

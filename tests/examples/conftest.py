@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.examples.programs import EXAMPLES
-from tests.node import install
+from tests.fixtures.node import install
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 
-from tests.sender import Sender
-from tests.servers.gunicorn import ROOT, Service
-from tests.servers.process import Process
-from tests.servers.waiting import free_port, require, wait_until
+from tests.fixtures.sender import Sender
+from tests.fixtures.servers.gunicorn import ROOT, Service
+from tests.fixtures.servers.process import Process
+from tests.fixtures.servers.waiting import free_port, require, wait_until
 
 EXAMPLES = ROOT / "examples"
 SECRET = "whsec_made_up"

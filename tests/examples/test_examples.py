@@ -22,14 +22,14 @@ from tests.examples.programs import (
     signed,
     wait_for_one,
 )
-from tests.sender import EXAMPLES as CONTRACT
-from tests.sender import Sender
-from tests.servers.gunicorn import Service
-from tests.servers.process import Process
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import free_port
-from vigilry_ingest.event import Quota
-from vigilry_ingest.keys.projects import limit
+from tests.fixtures.sender import EXAMPLES as CONTRACT
+from tests.fixtures.sender import Sender
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.process import Process
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import free_port
+from vigilry_ingest.api_keys.projects import limit
+from vigilry_ingest.domain.event import Quota
 
 pytestmark = pytest.mark.one_database
 

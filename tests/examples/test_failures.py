@@ -18,10 +18,10 @@ from tests.examples.programs import (
     signed,
     wait_for_one,
 )
-from tests.sender import Sender
-from tests.servers.gunicorn import Service
-from tests.servers.listener import Answer, Listener
-from tests.servers.waiting import free_port
+from tests.fixtures.sender import Sender
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.listener import Answer, Listener
+from tests.fixtures.servers.waiting import free_port
 
 pytestmark = pytest.mark.one_database
 

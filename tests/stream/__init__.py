@@ -8,18 +8,18 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from tests.sender import EXAMPLES, Sender, assert_refused
-from tests.servers.gunicorn import Service
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import wait_until
-from vigilry_ingest.db.migrate import upgrade
-from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.event import Event
-from vigilry_ingest.keys.registry import Minted, mint
+from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import wait_until
+from vigilry_ingest.api_keys.registry import Minted, mint
+from vigilry_ingest.domain.event import Event
+from vigilry_ingest.storage.engine import make_engine
+from vigilry_ingest.storage.migrate import upgrade
+from vigilry_ingest.stream.connection.broker import Broker
 from vigilry_ingest.stream.errors import PublishError
+from vigilry_ingest.stream.publishing.append_script import Once
 from vigilry_ingest.stream.publishing.publisher import Publisher
-from vigilry_ingest.stream.publishing.script import Once
-from vigilry_ingest.stream.servers.broker import Broker
 
 STREAM = "vigilry:{0}:events"
 # What the issue allows from the moment that the broker is back.

@@ -14,23 +14,23 @@ from typing import Any
 
 import pytest
 
-from tests.consuming import Notebook, Running, do_nothing, raise_for, wait_on
-from tests.handlers import FOLDER, GO, read_notes
-from tests.servers.cluster import ClusterSetup
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.consuming import Notebook, Running, do_nothing, raise_for, wait_on
+from tests.fixtures.handlers import FOLDER, GO, read_notes
+from tests.fixtures.servers.cluster import ClusterSetup
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import wait_until
+from tests.fixtures.workers import Worker
 from tests.stream import an_event, new_project, publisher_on
-from tests.workers import Worker
-from vigilry_ingest.handler import Delivered, TryLater
+from vigilry_ingest.domain.handler import Delivered, TryLater
 from vigilry_ingest.stream.consuming.consumer import Consumer
-from vigilry_ingest.stream.consuming.dead import DeadLetter, dead_letters
-from vigilry_ingest.stream.consuming.delivery import Hands
+from vigilry_ingest.stream.consuming.dead_letters import DeadLetter, dead_letters
+from vigilry_ingest.stream.consuming.dispatcher import Hands
 from vigilry_ingest.stream.consuming.leases import LEASE_S
 from vigilry_ingest.stream.consuming.pending import Delivery, make_group, remove_idle_consumers
-from vigilry_ingest.stream.consuming.stopping import Stopping
+from vigilry_ingest.stream.consuming.stop_flag import Stopping
 from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.names import DEFAULT_GROUP, dead_key, events_key, lease_key, partition_of
 from vigilry_ingest.stream.publishing.publisher import Publisher
+from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, dead_key, events_key, lease_key, partition_of
 
 GROUP = DEFAULT_GROUP
 STOPPING = (Stopping.wait.__code__, Stopping.is_set.__code__)
@@ -143,7 +143,7 @@ def worker_on(broker: Valkey, notes: Path, *options: str, **settings: str | int)
         FOLDER: str(notes),
     }
     own |= {f"VIGILRY_{name.upper()}": value for name, value in settings.items()}
-    return Worker(own, "--group", GROUP, "--handler", "tests.handlers:obey", *options)
+    return Worker(own, "--group", GROUP, "--handler", "tests.fixtures.handlers:obey", *options)
 
 
 def handled_in(notes: Path) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.sender import Sender
-from tests.servers.valkey import NOT_READY, Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.sender import Sender
+from tests.fixtures.servers.valkey import NOT_READY, Valkey
+from tests.fixtures.servers.waiting import wait_until
 from tests.stream import (
     KeyStore,
     an_event,
@@ -27,8 +27,8 @@ from tests.stream import (
     refusal_of,
     wait_accepted,
 )
+from vigilry_ingest.stream.publishing.append_script import Once
 from vigilry_ingest.stream.publishing.publisher import Published
-from vigilry_ingest.stream.publishing.script import Once
 
 TIMEOUT_S = 1.0
 GRACE_S = 0.5

@@ -13,8 +13,8 @@ import gevent
 import pytest
 from gevent import monkey
 
-from tests.servers.gunicorn import ROOT
-from tests.servers.waiting import wait_until
+from tests.fixtures.servers.gunicorn import ROOT
+from tests.fixtures.servers.waiting import wait_until
 from vigilry_ingest.stream.errors import PublishError
 from vigilry_ingest.stream.publishing.group_commit import MOST_IN_GROUP, GroupCommit
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from vigilry_ingest.stream.names import (
+from vigilry_ingest.stream.redis_keys import (
     dead_key,
     entry_id_of,
     events_key,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import wait_until
 from tests.stream import (
     STREAM,
     an_event,
@@ -20,10 +20,10 @@ from tests.stream import (
     publisher_on,
     refusal_of,
 )
-from vigilry_ingest.event import Event
-from vigilry_ingest.stream.names import partition_of
+from vigilry_ingest.domain.event import Event
+from vigilry_ingest.stream.publishing.append_script import Once
 from vigilry_ingest.stream.publishing.publisher import Published, Publisher
-from vigilry_ingest.stream.publishing.script import Once
+from vigilry_ingest.stream.redis_keys import partition_of
 
 keys = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=255)
 KEY = Once("event", "order-4421", "fingerprint")

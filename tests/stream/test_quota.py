@@ -5,12 +5,12 @@ from contextlib import closing
 
 import pytest
 
-from tests.servers.valkey import Valkey
+from tests.fixtures.servers.valkey import Valkey
 from tests.stream import an_event, new_project, publisher_on
-from vigilry_ingest.event import Quota
+from vigilry_ingest.domain.event import Quota
 from vigilry_ingest.stream.errors import RateLimited
-from vigilry_ingest.stream.names import quota_key
 from vigilry_ingest.stream.publishing.publisher import Published, Publisher
+from vigilry_ingest.stream.redis_keys import quota_key
 
 
 @pytest.mark.parametrize("per_second", [1, 3, 7, 9, 11])

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from tests.sender import EXAMPLES, Sender
-from tests.servers.gunicorn import Service
-from tests.servers.valkey import HOST, User, Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.sender import EXAMPLES, Sender
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.valkey import HOST, User, Valkey
+from tests.fixtures.servers.waiting import wait_until
 from tests.stream import (
     STREAM,
     KeyStore,
@@ -28,7 +28,7 @@ from tests.stream import (
     refusal_of,
     wait_accepted,
 )
-from vigilry_ingest.stream.names import partition_of
+from vigilry_ingest.stream.redis_keys import partition_of
 
 MOST = 60
 # Loads its data slowly, and answers between one key and the next.

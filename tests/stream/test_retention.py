@@ -9,15 +9,15 @@ import pytest
 import redis
 
 from tests.cli import on_terminal_of
-from tests.commands import Commands
-from tests.consuming import Notebook, Running, do_nothing
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.commands import Commands
+from tests.fixtures.consuming import Notebook, Running, do_nothing
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import wait_until
 from tests.stream import KeyStore, an_event, an_example, assert_503, publisher_on, wait_accepted
-from vigilry_ingest.handler import Delivered
+from vigilry_ingest.domain.handler import Delivered
 from vigilry_ingest.stream.consuming.retention import trim
-from vigilry_ingest.stream.names import dead_key, events_key, lease_key
 from vigilry_ingest.stream.publishing.publisher import Publisher
+from vigilry_ingest.stream.redis_keys import dead_key, events_key, lease_key
 
 STREAM = events_key(0)
 HOUR_MS = 3_600_000

@@ -14,12 +14,12 @@ import pytest
 from redis.crc import key_slot
 
 from tests.cli import Running, failure_of, flask
-from tests.sender import Sender
-from tests.servers.cluster import ClusterSetup
-from tests.servers.sentinel import Address, SentinelSetup
-from tests.servers.tls import Tls, make_tls
-from tests.servers.valkey import HOST, NOT_READY, User, Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.sender import Sender
+from tests.fixtures.servers.cluster import ClusterSetup
+from tests.fixtures.servers.sentinel import Address, SentinelSetup
+from tests.fixtures.servers.tls import Tls, make_tls
+from tests.fixtures.servers.valkey import HOST, NOT_READY, User, Valkey
+from tests.fixtures.servers.waiting import wait_until
 from tests.stream import (
     STREAM,
     KeyStore,
@@ -36,8 +36,8 @@ from tests.stream import (
     refusal_of,
     wait_accepted,
 )
-from vigilry_ingest.stream.names import partition_of
-from vigilry_ingest.stream.servers.client import open_client
+from vigilry_ingest.stream.connection.client import open_client
+from vigilry_ingest.stream.redis_keys import partition_of
 
 PARTITIONS = 8
 USER, PASSWORD = "operator", "s3same"

@@ -17,10 +17,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.servers.gunicorn import ROOT, Service
-from tests.servers.proxy import TcpProxy
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import wait_until
+from tests.fixtures.servers.gunicorn import ROOT, Service
+from tests.fixtures.servers.proxy import TcpProxy
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import wait_until
 
 PUBLISH_TIMEOUT_S = 0.25
 LONGEST_S = PUBLISH_TIMEOUT_S + 0.5

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.deployment import Site
-from tests.load import Load
-from tests.servers.postgres import Postgres
-from tests.servers.waiting import wait_until
+from tests.fixtures.deployment import Site
+from tests.fixtures.load import Load
+from tests.fixtures.servers.postgres import Postgres
+from tests.fixtures.servers.waiting import wait_until
 
 MIB = 1 << 20
 # It has a real key's form, and opens nothing.

@@ -9,15 +9,15 @@ from http.client import HTTPConnection
 import psutil  # type: ignore[import-untyped]  # psutil ships no types
 import pytest
 
-from tests.load import Load
-from tests.scrape import Scrape, scrape
-from tests.servers.gunicorn import Service
-from tests.servers.postgres import Postgres
-from tests.servers.valkey import Valkey
-from vigilry_ingest.db.migrate import upgrade
-from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.keys.format import new_key
-from vigilry_ingest.keys.registry import mint
+from tests.fixtures.load import Load
+from tests.fixtures.scrape import Scrape, scrape
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.postgres import Postgres
+from tests.fixtures.servers.valkey import Valkey
+from vigilry_ingest.api_keys.format import new_key
+from vigilry_ingest.api_keys.registry import mint
+from vigilry_ingest.storage.engine import make_engine
+from vigilry_ingest.storage.migrate import upgrade
 
 WORKERS = 2
 CONNECTIONS = 16

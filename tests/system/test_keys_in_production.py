@@ -5,14 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.load import Load
-from tests.sender import EXAMPLES
-from tests.servers.gunicorn import Service
-from tests.servers.postgres import Postgres
-from tests.servers.valkey import Valkey
-from vigilry_ingest.db.migrate import upgrade
-from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.keys.registry import mint, revoke
+from tests.fixtures.load import Load
+from tests.fixtures.sender import EXAMPLES
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.postgres import Postgres
+from tests.fixtures.servers.valkey import Valkey
+from vigilry_ingest.api_keys.registry import mint, revoke
+from vigilry_ingest.storage.engine import make_engine
+from vigilry_ingest.storage.migrate import upgrade
 
 pytestmark = pytest.mark.one_database
 

@@ -13,14 +13,14 @@ import psutil  # type: ignore[import-untyped]  # psutil ships no types
 import pytest
 
 from tests.conftest import NewSender
-from tests.scrape import parse, scrape
-from tests.sender import EXAMPLES, Sender
-from tests.servers.gunicorn import Service
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import free_port
-from tests.workers import Worker
-from vigilry_ingest.db.session import make_engine
-from vigilry_ingest.keys.registry import mint
+from tests.fixtures.scrape import parse, scrape
+from tests.fixtures.sender import EXAMPLES, Sender
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import free_port
+from tests.fixtures.workers import Worker
+from vigilry_ingest.api_keys.registry import mint
+from vigilry_ingest.storage.engine import make_engine
 
 pytestmark = pytest.mark.one_database
 

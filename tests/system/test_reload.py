@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from benchmarks.ledger.projects import Projects, new_projects
-from tests.load import Load
-from tests.servers.gunicorn import Service
-from tests.servers.nginx import Nginx
-from tests.servers.units import WebUnit
-from tests.servers.valkey import Valkey
-from tests.servers.waiting import free_port, wait_until
+from tests.fixtures.load import Load
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.nginx import Nginx
+from tests.fixtures.servers.units import WebUnit
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import free_port, wait_until
 
 ACCEPTED = 202
 # A few hundred requests a second: every moment has some, and the machine has time for the new workers.

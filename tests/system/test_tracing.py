@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.sender import EXAMPLES, Sender
-from tests.servers.collector import Collector
-from tests.servers.gunicorn import ROOT, Service
-from tests.servers.process import Process
-from tests.servers.valkey import Valkey
-from tests.workers import Worker
+from tests.fixtures.sender import EXAMPLES, Sender
+from tests.fixtures.servers.collector import Collector
+from tests.fixtures.servers.gunicorn import ROOT, Service
+from tests.fixtures.servers.process import Process
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.workers import Worker
 
 pytestmark = pytest.mark.one_database
 

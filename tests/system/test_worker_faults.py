@@ -17,11 +17,11 @@ from typing import NamedTuple, Self
 
 from sqlalchemy import create_engine, text
 
-from tests.servers.gunicorn import ROOT, Service
-from tests.servers.postgres import Postgres
-from tests.servers.valkey import NOT_READY, Valkey
-from tests.servers.waiting import wait_until
-from tests.workers import Worker
+from tests.fixtures.servers.gunicorn import ROOT, Service
+from tests.fixtures.servers.postgres import Postgres
+from tests.fixtures.servers.valkey import NOT_READY, Valkey
+from tests.fixtures.servers.waiting import wait_until
+from tests.fixtures.workers import Worker
 
 PARTITIONS = 4
 # Mints a key for each of so many projects, as `flask keys mint` does, in one process.

@@ -2,8 +2,8 @@
 
 import click
 
-from vigilry_ingest.cli.command import Group
-from vigilry_ingest.cli.people import failures_in_one_line, json_option, print_json
+from vigilry_ingest.cli.base import Group
+from vigilry_ingest.cli.output import failures_in_one_line, json_option, print_json
 from vigilry_ingest.services import services
 
 db_group = Group("db", help="The database's tables.")
@@ -18,7 +18,7 @@ def upgrade_command(as_json: bool) -> None:
     Safe to repeat, and to run on several hosts at once.
     """
     # Not above: every command, and every web worker, would load Alembic when it starts, and not use it.
-    from vigilry_ingest.db.migrate import upgrade
+    from vigilry_ingest.storage.migrate import upgrade
 
     applied = upgrade(services().engine)
     if as_json:

@@ -3,13 +3,13 @@
 import click
 from flask.cli import with_appcontext
 
-from vigilry_ingest.cli.command import Command
-from vigilry_ingest.cli.people import json_option, print_json
-from vigilry_ingest.config import Config
-from vigilry_ingest.db.inspection import table_faults
-from vigilry_ingest.db.revision import check_migrated, unknown_revision
-from vigilry_ingest.db.session import DatabaseError
+from vigilry_ingest.cli.base import Command
+from vigilry_ingest.cli.output import json_option, print_json
+from vigilry_ingest.config.settings import Config
 from vigilry_ingest.services import services
+from vigilry_ingest.storage.diagnostics import table_faults
+from vigilry_ingest.storage.engine import DatabaseError
+from vigilry_ingest.storage.revision import check_migrated, unknown_revision
 from vigilry_ingest.stream.diagnosis import Finding, diagnose
 from vigilry_ingest.stream.errors import PublishError, reason_of
 

@@ -5,16 +5,16 @@ from typing import Any
 
 import click
 
-from vigilry_ingest.cli.command import Group
-from vigilry_ingest.cli.dead import dead_group
-from vigilry_ingest.cli.groups import forget_group_command, stats_command
-from vigilry_ingest.cli.looks import json_of, line_of, page_of
+from vigilry_ingest.api_keys.projects import project_id_of
+from vigilry_ingest.cli.base import Group
+from vigilry_ingest.cli.consumer_groups import forget_group_command, stats_command
+from vigilry_ingest.cli.dead_letters import dead_group
+from vigilry_ingest.cli.event_format import json_of, line_of, page_of
 from vigilry_ingest.cli.options import correlation_option, filter_options, time_options, utc
-from vigilry_ingest.cli.people import broker_client, failures_in_one_line, json_option, print_json, progress
-from vigilry_ingest.event import Event
-from vigilry_ingest.keys.projects import project_id_of
+from vigilry_ingest.cli.output import broker_client, failures_in_one_line, json_option, print_json, progress
+from vigilry_ingest.domain.event import Event
 from vigilry_ingest.services import services
-from vigilry_ingest.store.finder import (
+from vigilry_ingest.storage.event_queries import (
     Filter,
     count_events,
     find_event,
@@ -23,9 +23,9 @@ from vigilry_ingest.store.finder import (
     to_event,
 )
 from vigilry_ingest.stream.consuming.retention import has_group
-from vigilry_ingest.stream.names import job_number_of
-from vigilry_ingest.stream.reader import Reader, events_with
+from vigilry_ingest.stream.redis_keys import job_number_of
 from vigilry_ingest.stream.replay import replay
+from vigilry_ingest.stream.tail import Reader, events_with
 
 # 128 and the signal's number, as shells have it.
 _INTERRUPTED = 130

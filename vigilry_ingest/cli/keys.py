@@ -5,10 +5,20 @@ from datetime import UTC, datetime, timedelta
 import click
 from rich.text import Text
 
-from vigilry_ingest.cli.command import Group, Number
-from vigilry_ingest.cli.minted import show_minted, show_rotated
+from vigilry_ingest.api_keys.format import ENVIRONMENTS
+from vigilry_ingest.api_keys.registry import (
+    ArchivedProject,
+    UnknownKey,
+    UnusableKey,
+    list_keys,
+    mint,
+    revoke,
+    rotate,
+)
+from vigilry_ingest.cli.base import Group, Number
+from vigilry_ingest.cli.key_output import show_minted, show_rotated
 from vigilry_ingest.cli.options import expiry_option
-from vigilry_ingest.cli.people import (
+from vigilry_ingest.cli.output import (
     LONGEST_NAME,
     check_name,
     coloured,
@@ -18,18 +28,8 @@ from vigilry_ingest.cli.people import (
     print_json,
     print_list,
 )
-from vigilry_ingest.db.models import ApiKey
-from vigilry_ingest.keys.format import ENVIRONMENTS
-from vigilry_ingest.keys.registry import (
-    ArchivedProject,
-    UnknownKey,
-    UnusableKey,
-    list_keys,
-    mint,
-    revoke,
-    rotate,
-)
 from vigilry_ingest.services import services
+from vigilry_ingest.storage.models import ApiKey
 
 _COLUMNS = ["PROJECT", "KEY ID", "KEY", "ENVIRONMENT", "STATE", "CREATED", "EXPIRES", "LAST USED", "NAME"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from vigilry_ingest.schemas.fields import SEVERITIES
+from vigilry_ingest.api.schemas.fields import SEVERITIES
 
 _KINDS = ("event", "server_error", "webhook", "stripe")
 

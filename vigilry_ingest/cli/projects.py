@@ -7,8 +7,16 @@ from typing import Any, ParamSpec
 import click
 from rich.text import Text
 
-from vigilry_ingest.cli.command import Group
-from vigilry_ingest.cli.people import (
+from vigilry_ingest.api_keys.projects import (
+    Listed,
+    NameTaken,
+    archive,
+    limit,
+    list_projects,
+    rename,
+)
+from vigilry_ingest.cli.base import Group
+from vigilry_ingest.cli.output import (
     check_name,
     coloured,
     failures_in_one_line,
@@ -17,17 +25,9 @@ from vigilry_ingest.cli.people import (
     print_json,
     print_list,
 )
-from vigilry_ingest.db.models import Project
-from vigilry_ingest.event import Quota
-from vigilry_ingest.keys.projects import (
-    Listed,
-    NameTaken,
-    archive,
-    limit,
-    list_projects,
-    rename,
-)
+from vigilry_ingest.domain.event import Quota
 from vigilry_ingest.services import services
+from vigilry_ingest.storage.models import Project
 
 Arguments = ParamSpec("Arguments")
 

@@ -10,14 +10,14 @@ import click
 from flask.cli import with_appcontext
 from prometheus_client import start_http_server
 
-from vigilry_ingest.cli.command import Command, Number
-from vigilry_ingest.handler import Handler
-from vigilry_ingest.logs import configure_logging
-from vigilry_ingest.metrics import registry_with
+from vigilry_ingest.cli.base import Command, Number
+from vigilry_ingest.domain.handler import Handler
+from vigilry_ingest.observability.logging_config import configure_logging
+from vigilry_ingest.observability.metrics import registry_with
 from vigilry_ingest.services import services
-from vigilry_ingest.store.writer import Store
+from vigilry_ingest.storage.event_writer import Store
 from vigilry_ingest.stream.consuming.consumer import Consumer, Limits
-from vigilry_ingest.stream.names import DEFAULT_GROUP, is_group_name
+from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, is_group_name
 
 _log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 from redis.exceptions import RedisError
 
-from vigilry_ingest.config import Config
-from vigilry_ingest.stream.address import Host
+from vigilry_ingest.config.settings import Config
+from vigilry_ingest.stream.broker_url import Host
+from vigilry_ingest.stream.connection.broker import Broker
 from vigilry_ingest.stream.errors import explain
 from vigilry_ingest.stream.publishing.durability import Durability, read_durability
-from vigilry_ingest.stream.servers.broker import Broker
 
 # XTRIM by MINID, and ranges that leave their first id out, came with 6.2; WAITAOF with 7.2.
 _OLDEST = (6, 2)

@@ -6,7 +6,7 @@ from typing import Self
 
 from redis import exceptions
 
-from vigilry_ingest.stream.address import Host
+from vigilry_ingest.stream.broker_url import Host
 
 RETRY_AFTER_S = 1
 

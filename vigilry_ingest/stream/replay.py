@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from vigilry_ingest.event import Event
-from vigilry_ingest.stream.names import entry_id_of, events_key, partition_of
+from vigilry_ingest.domain.event import Event
+from vigilry_ingest.stream.redis_keys import entry_id_of, events_key, partition_of
 
 _AT_ONCE = 200
 _WAIT_S = 0.5

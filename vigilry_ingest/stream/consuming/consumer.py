@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from vigilry_ingest.handler import Handler
-from vigilry_ingest.ids import new_id
-from vigilry_ingest.stream.address import read_address
-from vigilry_ingest.stream.consuming.delivery import Hands
-from vigilry_ingest.stream.consuming.intake import BLOCK_MS, Intake
+from vigilry_ingest.domain.handler import Handler
+from vigilry_ingest.domain.ids import new_id
+from vigilry_ingest.stream.broker_url import read_address
+from vigilry_ingest.stream.connection.client import make_client
+from vigilry_ingest.stream.consuming.dispatcher import Hands
 from vigilry_ingest.stream.consuming.leases import Leases
 from vigilry_ingest.stream.consuming.pending import has_strays, make_group, pending_ids, remove_idle_consumers
 from vigilry_ingest.stream.consuming.retention import trim
-from vigilry_ingest.stream.consuming.stopping import Stopping
-from vigilry_ingest.stream.servers.client import make_client
+from vigilry_ingest.stream.consuming.stop_flag import Stopping
+from vigilry_ingest.stream.consuming.stream_reader import BLOCK_MS, Intake
 
 _log = logging.getLogger(__name__)
 

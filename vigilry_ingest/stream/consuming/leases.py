@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from vigilry_ingest.stream.names import lease_key, members_key
+from vigilry_ingest.stream.redis_keys import lease_key, members_key
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from vigilry_ingest.stream.names import events_key
+from vigilry_ingest.stream.redis_keys import events_key
 
 _REMOVE_IDLE = files("vigilry_ingest.stream.consuming").joinpath("remove_idle.lua").read_text()
 _AT_ONCE = 500

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from vigilry_ingest.stream.names import DEFAULT_GROUP, dead_key, events_key, lease_key
-from vigilry_ingest.stream.paging import entries_of
+from vigilry_ingest.stream.pagination import entries_of
+from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, dead_key, events_key, lease_key
 
 _TRIM = files("vigilry_ingest.stream.consuming").joinpath("trim.lua").read_text()
 # A group with something to do whose consumers have all been away for this long looks abandoned.

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
+from vigilry_ingest.stream.connection.node import Command
 from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.servers.node import Command
 
 _FORM = re.compile(r"memory|fsync|replicas:([1-9][0-9]?)", re.ASCII)
 # The wait ends this much before the deadline, so that its answer still arrives within it: the server looks

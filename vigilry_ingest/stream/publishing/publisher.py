@@ -5,16 +5,16 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vigilry_ingest.event import Event, Quota
-from vigilry_ingest.stream.address import Host
+from vigilry_ingest.domain.event import Event, Quota
+from vigilry_ingest.stream.broker_url import Host
+from vigilry_ingest.stream.connection.bounded import connection_to
+from vigilry_ingest.stream.connection.broker import Broker
+from vigilry_ingest.stream.connection.node import Node
 from vigilry_ingest.stream.errors import Moved, PublishError
-from vigilry_ingest.stream.names import job_id_of, partition_of
+from vigilry_ingest.stream.publishing.append_script import Append, Once, append_of
 from vigilry_ingest.stream.publishing.durability import read_durability
-from vigilry_ingest.stream.publishing.lane import Appended, Lane
-from vigilry_ingest.stream.publishing.script import Append, Once, append_of
-from vigilry_ingest.stream.servers.broker import Broker
-from vigilry_ingest.stream.servers.connection import connection_to
-from vigilry_ingest.stream.servers.node import Node
+from vigilry_ingest.stream.publishing.node_publisher import Appended, Lane
+from vigilry_ingest.stream.redis_keys import job_id_of, partition_of
 
 # A partition that is on its way between servers is followed this often before the sender is told to retry.
 _MOST_HOPS = 5

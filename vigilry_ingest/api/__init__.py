@@ -1,0 +1,1 @@
+"""The public contract: schemas, specs and problem types."""

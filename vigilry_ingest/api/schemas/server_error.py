@@ -1,0 +1,56 @@
+"""``POST /ingest/server-error``: an unhandled error, with its stack read into frames."""
+
+import msgspec
+
+from vigilry_ingest.api.schemas.fields import EventSchema, Object, StatusCode, Text
+from vigilry_ingest.api.schemas.json_object import JsonObject
+from vigilry_ingest.api.schemas.stack import ParsedException, parse_stack
+from vigilry_ingest.domain.event import Event, Receipt
+
+
+class ServerErrorSchema(EventSchema):
+    """The contract's table for ``/ingest/server-error``."""
+
+    status_code = StatusCode(required=True)
+    path = Text(required=True)
+    method = Text(required=True)
+    error_message = Text(required=True)
+    stack = Text(load_default=None, allow_none=True)
+    correlation = Object(load_default=None, allow_none=True)
+
+
+class ServerErrorPayload(msgspec.Struct, omit_defaults=True):
+    """What was reported of an error, and the exception that its stack was read as."""
+
+    status_code: int
+    method: str
+    path: str
+    stack: str | None = None
+    exception: ParsedException | None = None
+
+
+_schema = ServerErrorSchema()
+
+
+def to_event(body: JsonObject, receipt: Receipt) -> Event:
+    """Make the event that a body describes; the raw stack stays, whether it could be parsed or not.
+
+    Raises InvalidEvent with every fault of the body.
+    """
+    fields = _schema.read(body)
+    stack = fields["stack"]
+    payload = ServerErrorPayload(
+        status_code=fields["status_code"],
+        method=fields["method"],
+        path=fields["path"],
+        stack=stack,
+        exception=parse_stack(stack) if stack else None,
+    )
+    return receipt.event(
+        kind="server_error",
+        type="server_error",
+        severity="ERROR",
+        message=fields["error_message"],
+        correlation=fields["correlation"],
+        payload=msgspec.json.encode(payload),
+    )

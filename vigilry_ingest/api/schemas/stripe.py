@@ -1,0 +1,68 @@
+"""``POST /ingest/stripe``: a Stripe event, kept whole."""
+
+import marshmallow
+import msgspec
+
+from vigilry_ingest.api.schemas.fields import EventSchema, Object, Text
+from vigilry_ingest.api.schemas.json_object import JsonObject
+from vigilry_ingest.domain.event import Event, Receipt
+
+
+class StripeSchema(EventSchema):
+    """The contract's table for ``/ingest/stripe``; Stripe's other fields are kept, so none is unknown."""
+
+    class Meta:
+        """Let every other field of Stripe's pass."""
+
+        unknown = marshmallow.EXCLUDE
+
+    type = Text(required=True)
+    data = Object(required=True)
+    id = Text(load_default=None, allow_none=True, empty=False, longest=255)
+
+
+class _Error(msgspec.Struct):
+    message: str | None = None
+
+
+class _Object(msgspec.Struct):
+    last_payment_error: _Error | None = None
+    failure_message: str | None = None
+
+
+class _Data(msgspec.Struct):
+    object: _Object
+
+
+_schema = StripeSchema()
+_read_data = msgspec.json.Decoder(_Data).decode
+
+
+def to_event(body: JsonObject, receipt: Receipt) -> Event:
+    """Make the event that a body describes: the payload is the whole of it.
+
+    Raises InvalidEvent with every fault of the body.
+    """
+    fields = _schema.read(body)
+    failure = _failure_message(fields["data"])
+    return receipt.event(
+        kind="stripe",
+        type=fields["type"],
+        severity="ERROR" if _is_failure(fields["type"]) else "INFO",
+        source="stripe",
+        message=f"{fields['type']}: {failure}" if failure else fields["type"],
+        payload=body.text,
+    )
+
+
+def _is_failure(stripe_type: str) -> bool:
+    return stripe_type == "charge.failed" or stripe_type.endswith("payment_failed")
+
+
+def _failure_message(data: bytes) -> str | None:
+    """Find what Stripe says of the failure: in a payment intent's last error, or on the charge itself."""
+    try:
+        failed = _read_data(data).object
+    except msgspec.ValidationError:
+        return None
+    return (failed.last_payment_error and failed.last_payment_error.message) or failed.failure_message

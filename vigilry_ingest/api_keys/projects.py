@@ -1,0 +1,103 @@
+"""Projects: listing, renaming, archiving and limiting them, through the command line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from vigilry_ingest.api_keys.registry import is_live
+from vigilry_ingest.domain.event import Quota
+from vigilry_ingest.storage.engine import session_on
+from vigilry_ingest.storage.models import ApiKey, Project
+
+
+class UnknownProject(LookupError):
+    """No project has this name or id."""
+
+
+class NameTaken(ValueError):
+    """Another project has this name."""
+
+
+class Listed(NamedTuple):
+    """A project, the number of its usable keys, and when one of its keys was last used."""
+
+    project: Project
+    live_keys: int
+    last_used_at: datetime | None
+
+
+def list_projects(engine: Engine) -> list[Listed]:
+    """List every project by name.
+
+    Raises DatabaseError.
+    """
+    is_usable = Project.archived_at.is_(None) & is_live(datetime.now(UTC))
+    query = (
+        select(Project, func.count(ApiKey.id).filter(is_usable), func.max(ApiKey.last_used_at))
+        .outerjoin(ApiKey, ApiKey.project_id == Project.id)
+        .group_by(Project.id)
+        .order_by(Project.name)
+    )
+    with session_on(engine) as session:
+        return [Listed(*row) for row in session.execute(query)]
+
+
+def rename(engine: Engine, name_or_id: str, name: str) -> Project:
+    """Give a project another name.
+
+    Raises UnknownProject, NameTaken, DatabaseError.
+    """
+    try:
+        with _changing(engine, name_or_id) as project:
+            project.name = name
+    except IntegrityError as error:
+        raise NameTaken(name) from error
+    return project
+
+
+def archive(engine: Engine, name_or_id: str, *, is_archived: bool) -> Project:
+    """Archive a project, so that its keys open nothing, or take it back; its events stay where they are.
+
+    Raises UnknownProject, DatabaseError.
+    """
+    with _changing(engine, name_or_id) as project:
+        project.archived_at = (project.archived_at or datetime.now(UTC)) if is_archived else None
+    return project
+
+
+def limit(engine: Engine, name_or_id: str, quota: Quota | None) -> Project:
+    """Set what a project may send; None is no limit.
+
+    Raises UnknownProject, DatabaseError.
+    """
+    with _changing(engine, name_or_id) as project:
+        project.rate_per_second, project.burst = quota or (None, None)
+    return project
+
+
+def project_id_of(engine: Engine, name_or_id: str) -> str:
+    """Find a project's id.
+
+    Raises UnknownProject, DatabaseError.
+    """
+    with session_on(engine) as session:
+        return _find(session, name_or_id).id
+
+
+@contextmanager
+def _changing(engine: Engine, name_or_id: str) -> Iterator[Project]:
+    with session_on(engine) as session:
+        yield _find(session, name_or_id)
+
+
+def _find(session: Session, name_or_id: str) -> Project:
+    for column in (Project.id, Project.name):
+        project = session.scalars(select(Project).where(column == name_or_id)).one_or_none()
+        if project is not None:
+            return project
+    raise UnknownProject(name_or_id)

@@ -1,0 +1,166 @@
+"""Minting, listing and revoking keys: what an operator does, through the command line."""
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Engine, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from vigilry_ingest.api_keys.format import digest_of, hint_of, new_key
+from vigilry_ingest.domain.ids import new_id
+from vigilry_ingest.storage.engine import session_on
+from vigilry_ingest.storage.models import ApiKey, Project
+
+
+class Minted(NamedTuple):
+    """A new key, the only time that it is known in full."""
+
+    api_key: str
+    key_id: str
+    project_id: str
+    project: str
+    environment: str
+    expires_at: datetime | None = None
+
+
+class Rotated(NamedTuple):
+    """A key's successor, and when the key itself ends.
+
+    ``younger_key_id`` is set when the key was to end anyway and one like it was made since: it may have been
+    rotated before, which is written down nowhere.
+    """
+
+    successor: Minted
+    old_key_id: str
+    old_expires_at: datetime
+    younger_key_id: str | None
+
+
+class UnknownKey(LookupError):
+    """No key has this id."""
+
+
+class UnusableKey(ValueError):
+    """A key is revoked or expired, or its project is archived."""
+
+
+class ArchivedProject(ValueError):
+    """A project is archived and gets no new keys."""
+
+
+def mint(
+    engine: Engine,
+    project_name: str,
+    environment: str,
+    name: str | None = None,
+    *,
+    expires_at: datetime | None = None,
+) -> Minted:
+    """Make a key for a project, and the project too when its name is new.
+
+    Raises ArchivedProject, DatabaseError.
+    """
+    now = datetime.now(UTC)
+    with session_on(engine) as session:
+        project = _project(session, project_name, now)
+        if project.archived_at is not None:
+            raise ArchivedProject(project_name)
+        return _mint(session, project, environment, name, expires_at, now)
+
+
+def _mint(
+    session: Session,
+    project: Project,
+    environment: str,
+    name: str | None,
+    expires_at: datetime | None,
+    now: datetime,
+) -> Minted:
+    key = new_key(environment)
+    row = ApiKey(
+        id=new_id("key"),
+        project_id=project.id,
+        environment=environment,
+        name=name,
+        hint=hint_of(key),
+        digest=digest_of(key),
+        created_at=now,
+        expires_at=expires_at,
+    )
+    session.add(row)
+    return Minted(key, row.id, project.id, project.name, environment, expires_at)
+
+
+def rotate(engine: Engine, key_id: str, *, grace: timedelta, lifetime: timedelta | None = None) -> Rotated:
+    """Make a successor of a key, and let the key expire after a time of grace, or sooner where it would.
+
+    The successor lives for ``lifetime``; without one as long as the key was to, be it for ever. Raises
+    UnknownKey, UnusableKey when the key is revoked, expired or its project archived, and DatabaseError.
+    """
+    now = datetime.now(UTC)
+    with session_on(engine) as session:
+        row = _find(session, key_id)
+        if row.revoked_at or (row.expires_at and row.expires_at <= now) or row.project.archived_at:
+            raise UnusableKey(key_id)
+        younger_key_id = None
+        if row.expires_at:
+            lifetime = lifetime or row.expires_at - row.created_at
+            younger_key_id = _younger_key_id(session, row, now)
+        row.expires_at = min(row.expires_at or now + grace, now + grace)
+        expires_at = None if lifetime is None else now + lifetime
+        successor = _mint(session, row.project, row.environment, row.name, expires_at, now)
+        return Rotated(successor, row.id, row.expires_at, younger_key_id)
+
+
+def _younger_key_id(session: Session, row: ApiKey, now: datetime) -> str | None:
+    """Find the youngest live key that could be another's successor."""
+    query = select(ApiKey.id).where(
+        ApiKey.project_id == row.project_id,
+        ApiKey.environment == row.environment,
+        ApiKey.name.is_not_distinct_from(row.name),
+        ApiKey.created_at > row.created_at,
+        is_live(now),
+    )
+    return session.scalar(query.order_by(ApiKey.created_at.desc()).limit(1))
+
+
+def is_live(now: datetime) -> ColumnElement[bool]:
+    """Give the condition that a key is neither revoked nor expired."""
+    return ApiKey.revoked_at.is_(None) & (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now))
+
+
+def _project(session: Session, name: str, now: datetime) -> Project:
+    """Find a project, or make it. Written before it is read, so that two who make it at once get one."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    project = {"id": new_id("proj"), "name": name, "created_at": now}
+    session.execute(dialect.insert(Project).values(project).on_conflict_do_nothing())
+    return session.scalars(select(Project).where(Project.name == name)).one()
+
+
+def list_keys(engine: Engine) -> list[ApiKey]:
+    """List every key, by project and age, each with its project loaded; never the key itself.
+
+    Raises DatabaseError.
+    """
+    with session_on(engine) as session:
+        query = select(ApiKey).join(ApiKey.project).order_by(Project.name, ApiKey.created_at, ApiKey.id)
+        return list(session.scalars(query))
+
+
+def revoke(engine: Engine, key_id: str) -> ApiKey:
+    """Revoke a key; revoking it again changes nothing.
+
+    Raises UnknownKey, DatabaseError.
+    """
+    with session_on(engine) as session:
+        row = _find(session, key_id)
+        row.revoked_at = row.revoked_at or datetime.now(UTC)
+        return row
+
+
+def _find(session: Session, key_id: str) -> ApiKey:
+    row = session.get(ApiKey, key_id)
+    if row is None:
+        raise UnknownKey(key_id)
+    return row

@@ -1,0 +1,145 @@
+"""``flask events dead``: dead letters, and what is to become of them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import click
+
+from vigilry_ingest.cli.base import Group
+from vigilry_ingest.cli.event_format import json_of, page_of, printable
+from vigilry_ingest.cli.output import (
+    broker_client,
+    failures_in_one_line,
+    json_option,
+    print_json,
+    print_list,
+    progress,
+)
+from vigilry_ingest.services import services
+from vigilry_ingest.stream.consuming.dead_letters import DeadLetter, dead_letter, dead_letters, drop, revive
+
+dead_group = Group("dead", help="Dead letters: events that a group could not process.")
+
+_all_option = click.option("--all", "is_all", is_flag=True, help="All dead letters.")
+_group_option = click.option("--group", help="Only those of this consumer group.")
+_ids_argument = click.argument("ids", nargs=-1, metavar="DEAD_ID…")
+
+
+@dead_group.command("list")
+@_group_option
+@json_option
+@failures_in_one_line
+def list_command(group: str | None, as_json: bool) -> None:
+    """List them with their reasons."""
+    with broker_client() as client:
+        letters = list(_of_group(_letters(client), group))
+    print_list(
+        letters,
+        as_json=as_json,
+        to_object=_summary,
+        columns=("DEAD ID", "JOB", "GROUP", "DIED", "TRIES", "REASON"),
+        to_cells=_cells,
+        if_none="There are no dead letters.",
+    )
+
+
+@dead_group.command("show")
+@click.argument("id_", metavar="DEAD_ID")
+@json_option
+@failures_in_one_line
+def show_command(id_: str, as_json: bool) -> None:
+    """Show one with its event."""
+    with broker_client() as client:
+        letter = _find(client, id_)
+    event = letter.event()
+    if as_json:
+        click.echo(json_of(letter.job_id, event, _summary(letter))) if event else print_json(_summary(letter))
+        return
+    for name, value in _summary(letter).items():
+        click.echo(f"{click.style(f'{name:<16}', dim=True)} {printable(str(value))}")
+    if event is not None:
+        click.echo(page_of(letter.job_id, event, None))
+        return
+    for field, text in letter.entry.items():
+        shown = printable(text.decode("utf-8", "replace"))
+        click.echo(f"{click.style(printable(field.decode('utf-8', 'replace')), dim=True)} {shown}")
+
+
+@dead_group.command("retry")
+@_ids_argument
+@_all_option
+@_group_option
+@json_option
+@failures_in_one_line
+def retry_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool) -> None:
+    """Put some back on their streams.
+
+    Only their own group gets them again, under the jobId that they have always had.
+    """
+    _settle(ids, is_all, group, as_json, revive, "retried")
+
+
+@dead_group.command("drop")
+@_ids_argument
+@_all_option
+@_group_option
+@json_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@failures_in_one_line
+def drop_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool, yes: bool) -> None:
+    """Delete some for good."""
+    if not yes:
+        click.confirm("The events are lost for their group. Delete them?", abort=True)
+    _settle(ids, is_all, group, as_json, drop, "dropped")
+
+
+def _settle(
+    ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool,
+    settle: Callable[[Any, DeadLetter], bool], done: str,
+) -> None:  # fmt: skip
+    if bool(ids) == is_all:
+        raise click.UsageError("Name the dead letters, or give --all.")
+    count = 0
+    with broker_client() as client:
+        letters = [_find(client, id_) for id_ in ids] if ids else list(_of_group(_letters(client), group))
+        with progress(done.capitalize(), len(letters)) as step:
+            for letter in letters:
+                count += settle(client, letter)
+                step(1)
+    if as_json:
+        print_json({done: count})
+    else:
+        click.echo(f"{count:,} {done}.")
+
+
+def _letters(client: Any) -> Iterator[DeadLetter]:
+    return dead_letters(client, services().config.stream_partitions)
+
+
+def _of_group(letters: Iterable[DeadLetter], group: str | None) -> Iterator[DeadLetter]:
+    return (letter for letter in letters if group in (None, letter.group))
+
+
+def _find(client: Any, id_: str) -> DeadLetter:
+    letter = dead_letter(client, id_)
+    if letter is None:
+        raise click.ClickException(f"No dead letter has the id {id_}: see `flask events dead list`.")
+    return letter
+
+
+def _cells(letter: DeadLetter) -> tuple[str, ...]:
+    return (
+        letter.id, letter.job_id, letter.group, letter.died_at, str(letter.deliveries),
+        printable(letter.reason),
+    )  # fmt: skip
+
+
+def _summary(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "deadId": letter.id,
+        "jobId": letter.job_id,
+        "group": letter.group,
+        "reason": letter.reason,
+        "deliveries": letter.deliveries,
+        "diedAt": letter.died_at,
+    }

@@ -1,0 +1,67 @@
+"""How a new key is shown, the only time that it is known: with a line that sends a first event."""
+
+from shlex import quote
+
+import click
+
+from vigilry_ingest.api_keys.registry import Minted, Rotated
+from vigilry_ingest.cli.output import minute, print_json
+from vigilry_ingest.services import services
+
+_EVENT = '{"type":"hello","severity":"INFO","message":"My first event"}'
+
+
+def show_minted(minted: Minted, *, as_json: bool) -> None:
+    """Show a new key."""
+    if as_json:
+        print_json(_as_object(minted))
+    else:
+        click.echo(_announcement(minted))
+
+
+def show_rotated(rotated: Rotated, *, as_json: bool) -> None:
+    """Show the successor of a key, and when the key itself ends."""
+    successor, old_key_id, old_expires_at, younger_key_id = rotated
+    if as_json:
+        old = {
+            "old_key_id": old_key_id,
+            "old_expires_at": old_expires_at.isoformat(),
+            "younger_key_id": younger_key_id,
+        }
+        print_json(_as_object(successor) | old)
+        return
+    remarks = [f"The old key ({old_key_id}) ends at {minute(old_expires_at)} UTC."]
+    if younger_key_id is not None:
+        remarks.append(
+            f"It may have been rotated before: {younger_key_id}, of the same name and environment, is "
+            "younger and works too. Revoke it if nobody needs it."
+        )
+    click.echo(_announcement(successor, *remarks))
+
+
+def first_event(bind: str, api_key: str) -> str:
+    """Write the command that sends a first event to a service that listens on `bind`."""
+    where = f"http://{bind}"
+    if bind.startswith("unix:"):
+        path = bind.removeprefix("unix:").removeprefix("//")
+        where = f"--unix-socket {quote(path)} http://localhost"
+    return (
+        f"curl -i {where}/ingest/events -H 'X-Api-Key: {api_key}' -H 'Content-Type: application/json' "
+        f"-d '{_EVENT}'"
+    )
+
+
+def _as_object(minted: Minted) -> dict[str, str | None]:
+    expires_at = minted.expires_at.isoformat() if minted.expires_at else None
+    return minted._asdict() | {"expires_at": expires_at}
+
+
+def _announcement(minted: Minted, *remarks: str) -> str:
+    until = f" It expires at {minute(minted.expires_at)} UTC." if minted.expires_at else ""
+    said = (
+        f"is the {minted.environment} key of {minted.project} ({minted.key_id}).",
+        f"It is not shown again.{until}",
+        *remarks,
+        f"Try it:\n\n{first_event(services().config.bind, minted.api_key)}",
+    )
+    return "\n".join((click.style(minted.api_key, bold=True), *said))

@@ -1,0 +1,1 @@
+"""Frozen records, ids and event kinds."""

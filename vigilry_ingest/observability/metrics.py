@@ -1,0 +1,108 @@
+"""The metrics room: everything that is counted, by name; docs/operating.md explains each.
+
+Labels have few values, whatever senders do, and none of them is a key or came out of an event. Under
+gunicorn the values stand in files that all workers share, see ``slots``.
+"""
+
+import os
+import platform
+from collections.abc import Iterable
+from functools import cache
+
+from vigilry_ingest import __version__
+from vigilry_ingest.observability.metrics_slots import my_slot
+
+_slot = my_slot()
+if _slot is not None:
+    # Before prometheus_client is imported, which decides then where its values stand.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_slot.folder)
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, values  # noqa: E402  see above
+from prometheus_client.metrics_core import InfoMetricFamily, Metric  # noqa: E402
+from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
+from prometheus_client.registry import Collector  # noqa: E402
+
+if _slot is not None:
+    _number = _slot.number
+    values.ValueClass = values.MultiProcessValue(lambda: _number)
+
+_IN_PROCESS = CollectorRegistry()
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_STORE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+_BYTES = tuple(4**power for power in range(4, 12))
+_COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+def _counter(name: str, documentation: str, *labels: str) -> Counter:
+    return Counter(name, documentation, labels, registry=_IN_PROCESS)
+
+
+def _histogram(name: str, documentation: str, buckets: Iterable[float], *labels: str) -> Histogram:
+    return Histogram(name, documentation, labels, buckets=tuple(buckets), registry=_IN_PROCESS)
+
+
+_REQUESTS = _counter(
+    "vigilry_http_requests", "Requests answered; code is the refusal's word, empty for none.",
+    "endpoint", "status", "code",
+)  # fmt: skip
+_REQUEST_SECONDS = _histogram(
+    "vigilry_http_request_duration_seconds", "Seconds from a request's head to its answer.", _SECONDS,
+    "endpoint",
+)  # fmt: skip
+_BODY_BYTES = _histogram(
+    "vigilry_http_request_body_bytes", "Sizes of request bodies as they were sent.", _BYTES, "endpoint"
+)
+_EVENTS = _counter("vigilry_events", "Events that came in, by what became of them.", "kind", "outcome")
+_PROJECT_EVENTS = _counter(
+    "vigilry_project_events", "The same by project, with VIGILRY_METRICS_BY_PROJECT=on.", "project", "outcome"
+)
+_KEY_LOOKUPS = _counter(
+    "vigilry_key_lookups", "API keys that were not remembered, by what became of them.", "result"
+)
+_KEY_QUERIES = _counter("vigilry_key_queries", "Queries to the key store: for a key, or the list.", "query")
+
+PUBLISH_SECONDS = _histogram(
+    "vigilry_publish_duration_seconds", "Seconds that a round trip to the broker took.", _SECONDS
+)
+GROUP_EVENTS = _histogram("vigilry_publish_group_events", "Events that shared a round trip.", _COUNTS)
+
+_WORKER_EVENTS = _counter(
+    "vigilry_worker_events", "Events handed to the handler, by what became of them.", "group", "outcome"
+)
+_WORKER_BATCH_EVENTS = _histogram(
+    "vigilry_worker_batch_events", "Events in one call of the handler.", _COUNTS, "group"
+)
+_HANDLER_SECONDS = _histogram(
+    "vigilry_worker_handler_duration_seconds", "Seconds that a call of the handler took.", _STORE_SECONDS,
+    "group",
+)  # fmt: skip
+
+# A child is looked up by its labels in 1.4 µs, and from these in 0.1.
+requests_by = cache(_REQUESTS.labels)
+request_seconds_by = cache(_REQUEST_SECONDS.labels)
+body_bytes_by = cache(_BODY_BYTES.labels)
+events_by = cache(_EVENTS.labels)
+project_events_by = cache(_PROJECT_EVENTS.labels)
+key_lookups_by = cache(_KEY_LOOKUPS.labels)
+key_queries_by = cache(_KEY_QUERIES.labels)
+worker_events_by = cache(_WORKER_EVENTS.labels)
+worker_batch_events_by = cache(_WORKER_BATCH_EVENTS.labels)
+handler_seconds_by = cache(_HANDLER_SECONDS.labels)
+
+
+class _Build(Collector):
+    def collect(self) -> Iterable[Metric]:
+        """Tell which build this is."""
+        build = {"version": __version__, "python": platform.python_version()}
+        yield InfoMetricFamily("vigilry_build", "The versions of the service and of Python.", build)
+
+
+def registry_with(*collectors: Collector) -> CollectorRegistry:
+    """Make a registry of all that this service's workers have counted, and of further collectors."""
+    registry = CollectorRegistry()
+    slot = my_slot()
+    counted = _IN_PROCESS if slot is None else MultiProcessCollector(None, path=str(slot.folder))
+    for collector in (counted, _Build(), *collectors):
+        registry.register(collector)
+    return registry

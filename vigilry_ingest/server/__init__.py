@@ -1,0 +1,1 @@
+"""gunicorn: workers, arbiter hooks, preflight and drain state."""

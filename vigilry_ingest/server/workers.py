@@ -1,0 +1,59 @@
+"""gunicorn's sync and threaded workers, and how every worker answers what is no HTTP."""
+
+import json
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http import errors
+from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.sync import SyncWorker
+
+from vigilry_ingest.api.problems import REFUSALS, problem_of
+from vigilry_ingest.domain.ids import new_id
+
+_STATUSES = {
+    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+}
+_OURS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.ConfigurationProblem)
+_LONGEST_DETAIL = 300
+
+
+class Refusing:
+    """A worker that refuses in the service's own shape what never reaches the application."""
+
+    log: Any
+
+    def handle_error(self, _req: Any, client: Any, _addr: Any, error: BaseException) -> None:
+        """Answer a request that cannot be read, or one over which the server itself failed."""
+        request_id = new_id("req")
+        if isinstance(error, errors.ParseException) and not isinstance(error, _OURS):
+            status = _STATUSES.get(type(error), HTTPStatus.BAD_REQUEST)
+            code, detail = "bad_request", str(error)[:_LONGEST_DETAIL]
+            self.log.info("request refused", extra={"code": code, "status": status, "requestId": request_id})
+        else:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            code, detail = "internal_error", REFUSALS["internal_error"].cause
+            self.log.error("server failed", exc_info=error, extra={"requestId": request_id})
+        with suppress(OSError):
+            util.write_nonblock(client, _problem(status, code, detail, request_id))
+
+
+def _problem(status: HTTPStatus, code: str, detail: str, request_id: str) -> bytes:
+    body = json.dumps(problem_of(code, detail, request_id=request_id) | {"status": status}).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nX-Request-Id: {request_id}\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class PlainSyncWorker(Refusing, SyncWorker):  # type: ignore[misc]  # gunicorn's is Any
+    """One request after the other."""
+
+
+class PlainThreadWorker(Refusing, ThreadWorker):  # type: ignore[misc]  # gunicorn's is Any
+    """A request for each thread."""

@@ -1,0 +1,47 @@
+"""Inserting many rows at once, and passing over those that are there already."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
+
+from vigilry_ingest.storage.models import Base
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def insert_new_rows(connection: Connection, table: type[Base], rows: Rows) -> None:
+    """Insert rows on SQLite."""
+    if rows:
+        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
+
+
+def copy_new_rows(connection: Connection, table: type[Base], rows: Rows) -> None:
+    """Insert rows on PostgreSQL by way of COPY.
+
+    Measured through the whole worker in alternating runs: 17.7k to 19.0k events a second, against 10.0k to
+    13.2k with an INSERT for each row. Raises what SQLAlchemy raises.
+    """
+    if not rows:
+        return
+    name = table.__tablename__
+    columns = ", ".join(rows[0])
+    connection.exec_driver_sql(
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS new_{name} (LIKE {name}) ON COMMIT DELETE ROWS"
+    )
+    dialect = connection.dialect
+    try:
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor() as cursor, cursor.copy(f"COPY new_{name} ({columns}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(tuple(row.values()))
+    except dialect.loaded_dbapi.Error as error:
+        # The driver was asked directly, so its errors do not come by way of SQLAlchemy.
+        raise DBAPIError.instance(
+            f"COPY {name}", None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
+        ) from error
+    connection.exec_driver_sql(
+        f"INSERT INTO {name} ({columns}) SELECT {columns} FROM new_{name} ON CONFLICT DO NOTHING"  # noqa: S608  names of ours
+    )

@@ -1,0 +1,58 @@
+"""Bringing a database to the tables of this version."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, text
+
+from vigilry_ingest.storage.engine import DatabaseError, make_folder_of, translated_errors
+
+# Advisory locks are numbers; this one is ours.
+_LOCK = zlib.crc32(b"vigilry-ingest migrations")
+
+
+def upgrade(engine: Engine) -> list[str]:
+    """Apply the migrations that are missing and return their names, oldest first.
+
+    Safe to run from several hosts at once: the others wait for the first. Raises DatabaseError when the
+    database cannot be reached, or was made by a later version.
+    """
+    make_folder_of(engine)
+    config = _config()
+    with translated_errors(), _later_version(), engine.begin() as connection:
+        _wait_for_others(connection)
+        before = MigrationContext.configure(connection).get_current_revision()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    scripts = ScriptDirectory.from_config(config)
+    return [f"{each.revision} {each.doc}" for each in scripts.iterate_revisions("head", before)][::-1]
+
+
+def _wait_for_others(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # The others take as long as the migration, and that as long as it must.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _later_version() -> Iterator[None]:
+    try:
+        yield
+    except CommandError as error:
+        raise DatabaseError(f"The database belongs to another version of this program: {error}.") from error
+
+
+def _config() -> AlembicConfig:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

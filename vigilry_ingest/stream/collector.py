@@ -1,0 +1,80 @@
+"""How the streams stand, as gauges for Prometheus: asked of the broker when somebody looks."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from vigilry_ingest.stream.connection.client import open_client
+from vigilry_ingest.stream.consuming.retention import PartitionState, partition_state
+from vigilry_ingest.stream.errors import PublishError
+
+# Below Prometheus' own time-out for a scrape, 10 s.
+_BUDGET_S = 5.0
+
+
+class StreamGauges(Collector):
+    """Looks at every partition; with a broker that is down, or too slow, it says so instead of failing."""
+
+    def __init__(self, url: str, *, partitions: int, most_entries: int, timeout_s: float) -> None:
+        self._url = url
+        self._partitions = partitions
+        self._most_entries = most_entries
+        self._timeout_s = timeout_s
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the gauges; those of partitions that could not be looked at are absent."""
+        states: list[PartitionState] = []
+        is_up = True
+        try:
+            states.extend(self._states())
+        except PublishError:
+            is_up = False
+        yield _gauge("vigilry_broker_up", "Whether the broker answered just now.", is_up)
+        yield _gauge(
+            "vigilry_streams_unread", "Streams that were not looked at just now.",
+            self._partitions - len(states),
+        )  # fmt: skip
+        yield _gauge("vigilry_stream_max_entries", "VIGILRY_STREAM_MAX_ENTRIES.", self._most_entries)
+        yield from _of_streams(states)
+        yield from _of_groups(states)
+
+    def _states(self) -> Iterator[PartitionState]:
+        deadline = time.monotonic() + _BUDGET_S
+        with open_client(self._url, timeout_s=self._timeout_s) as client:
+            for partition in range(self._partitions):
+                if time.monotonic() > deadline:
+                    return
+                yield partition_state(client, partition)
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=value)
+
+
+def _of_streams(states: Iterable[PartitionState]) -> Iterator[Metric]:
+    entries = GaugeMetricFamily("vigilry_stream_entries", "Entries of a stream.", labels=["partition"])
+    dead = GaugeMetricFamily("vigilry_stream_dead_letters", "Its dead letters.", labels=["partition"])
+    for state in states:
+        entries.add_metric([str(state.partition)], state.length)
+        dead.add_metric([str(state.partition)], state.dead)
+    yield from (entries, dead)
+
+
+def _of_groups(states: Iterable[PartitionState]) -> Iterator[Metric]:
+    labels = ["partition", "group"]
+    lag = GaugeMetricFamily("vigilry_group_lag_events", "Events not delivered yet.", labels=labels)
+    pending = GaugeMetricFamily(
+        "vigilry_group_pending_events", "Events delivered and not acknowledged yet.", labels=labels
+    )
+    oldest = GaugeMetricFamily(
+        "vigilry_group_oldest_seconds", "Age of the oldest event that is not processed.", labels=labels
+    )
+    for state in states:
+        for group in state.groups:
+            where = [str(state.partition), group.name]
+            lag.add_metric(where, group.lag)
+            pending.add_metric(where, group.pending)
+            oldest.add_metric(where, group.oldest_s)
+    yield from (lag, pending, oldest)

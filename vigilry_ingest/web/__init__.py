@@ -1,0 +1,1 @@
+"""Everything that knows an HTTP request: views, hooks, and how errors are answered."""

@@ -1,0 +1,63 @@
+"""``/health/live`` and ``/health/ready``, for load balancers and supervisors; no key needed."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from flask import Blueprint, Response, jsonify
+
+from vigilry_ingest.server.drain_state import is_draining
+from vigilry_ingest.services import services
+from vigilry_ingest.storage.deadlines import Errand
+from vigilry_ingest.storage.engine import DatabaseError, NotMigrated
+from vigilry_ingest.storage.revision import check_migrated
+from vigilry_ingest.stream.errors import PublishError
+
+_log = logging.getLogger(__name__)
+
+blueprint = Blueprint("health", __name__, url_prefix="/health")
+
+
+@blueprint.get("/live")
+def live() -> Response:
+    """Answer that the process answers."""
+    return jsonify(status="live")
+
+
+@blueprint.get("/ready")
+def ready() -> tuple[Response, int]:
+    """Answer whether the broker, and the key store with its tables, answer within the publish time-out.
+
+    503 names the one that does not. A service that is about to stop is not ready, whatever they do.
+    """
+    if is_draining():
+        return jsonify(status="draining"), 503
+    parts = services()
+    budget_s = parts.config.publish_timeout_ms / 1000
+    deadline = time.monotonic() + budget_s
+    # Both at once, so that two that hang are waited for no longer than one.
+    key_store = Errand(lambda: check_migrated(parts.engine), place_s=budget_s)
+    report = {
+        "broker": _outcome(lambda: parts.broker.check(budget_s)),
+        "keyStore": _outcome(lambda: key_store.result(max(deadline - time.monotonic(), 0.01))),
+    }
+    is_ready = all(outcome == "ok" for outcome in report.values())
+    return jsonify(status="ready" if is_ready else "unready", checks=report), 200 if is_ready else 503
+
+
+def _outcome(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except PublishError as error:
+        return _logged(error.code, error)
+    except NotMigrated as error:
+        return _logged("not_migrated", error)
+    except DatabaseError as error:
+        return _logged("unavailable", error)
+    return "ok"
+
+
+def _logged(word: str, error: Exception) -> str:
+    # What a driver says may name hosts and users, and is not for everybody.
+    _log.warning("not ready", extra={"code": word, "reason": str(error)})
+    return word

@@ -1,0 +1,24 @@
+"""``GET /metrics``, for Prometheus; no key needed, and not for the public: see deploy/nginx.conf."""
+
+from flask import Blueprint, Response, request
+from prometheus_client.exposition import choose_encoder
+
+from vigilry_ingest.observability.metrics import registry_with
+from vigilry_ingest.services import services
+from vigilry_ingest.stream.collector import StreamGauges
+
+blueprint = Blueprint("metrics", __name__)
+
+
+@blueprint.get("/metrics")
+def show_metrics() -> Response:
+    """Show what all workers of this service have counted, and how the streams stand."""
+    config = services().config
+    streams = StreamGauges(
+        config.redis_url,
+        partitions=config.stream_partitions,
+        most_entries=config.stream_max_entries,
+        timeout_s=config.publish_timeout_ms / 1000,
+    )
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(registry_with(streams)), content_type=content_type)
