@@ -28,7 +28,7 @@ from tests.fixtures.servers.gunicorn import ROOT, Service
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.workers import Worker
-from vigilry_ingest.api.specs.examples import EXAMPLES
+from vigilry_ingest.api.schemas import events
 
 _STREAM = "vigilry:{0}:events"
 _GROUP = "store"
@@ -37,7 +37,7 @@ _LEAST_RATIO = 3.0
 _CONNECTIONS = 64
 # The tests' PostgreSQL does without, and this one must not.
 _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
-_EVENT = EXAMPLES["event"]
+_EVENT = events.KIND.example
 _WRK_SCRIPT = """wrk.method = "POST"
 wrk.path = "/ingest/events"
 wrk.headers["Content-Type"] = "application/json"

@@ -8,25 +8,25 @@ from vigilry_ingest.app import create_app
 from vigilry_ingest.config.settings import Config
 from vigilry_ingest.services import attach, services
 from vigilry_ingest.stream.broker_url import Host
-from vigilry_ingest.stream.errors import PublishError
+from vigilry_ingest.stream.errors import BrokerError
 from vigilry_ingest.stream.publishing.append_script import Append
-from vigilry_ingest.stream.publishing.node_publisher import Appended, Lane
+from vigilry_ingest.stream.publishing.node_publisher import Appended, NodePublisher
 from vigilry_ingest.stream.publishing.publisher import Publisher
 
 
-class _Lanes(Lane):
+class _Lanes(NodePublisher):
     """As many lanes to one server as there are requests at once, each with a connection of its own."""
 
-    def __init__(self, make_lane: Callable[[], Lane]) -> None:
-        self._make_lane = make_lane
-        self._idle: queue.LifoQueue[Lane] = queue.LifoQueue()
+    def __init__(self, make_lane: Callable[[], NodePublisher]) -> None:
+        self._make_node_publisher = make_lane
+        self._idle: queue.LifoQueue[NodePublisher] = queue.LifoQueue()
 
-    def append(self, appends: Sequence[Append], deadline: float) -> Sequence[Appended | PublishError]:
+    def append(self, appends: Sequence[Append], deadline: float) -> Sequence[Appended | BrokerError]:
         """Append on a lane that no other request uses meanwhile."""
         try:
             lane = self._idle.get_nowait()
         except queue.Empty:
-            lane = self._make_lane()
+            lane = self._make_node_publisher()
         try:
             return lane.append(appends, deadline)
         finally:
@@ -34,8 +34,8 @@ class _Lanes(Lane):
 
 
 class _Publisher(Publisher):
-    def _make_lane(self, host: Host | None) -> Lane:
-        make_one = super()._make_lane
+    def _make_node_publisher(self, host: Host | None) -> NodePublisher:
+        make_one = super()._make_node_publisher
         return _Lanes(lambda: make_one(host))
 
 
@@ -43,7 +43,7 @@ def _replace_publisher() -> None:
     config = Config.from_environ()
     publisher = _Publisher(
         services().broker,
-        most_entries=config.stream_max_entries,
+        max_entries=config.stream_max_entries,
         durability=config.durability,
         timeout_s=config.publish_timeout_ms / 1000,
         idempotency_ttl_s=config.idempotency_ttl_s,

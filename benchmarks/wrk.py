@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vigilry_ingest.api.specs.examples import EXAMPLES
+from vigilry_ingest.api.schemas import events
 
 # The contract's first example.
-EVENT: dict[str, Any] = EXAMPLES["event"]
+EVENT: dict[str, Any] = events.KIND.example
 
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 

@@ -53,7 +53,7 @@ def _make_services(config: Config) -> Services:
         broker=broker,
         publisher=Publisher(
             broker,
-            most_entries=config.stream_max_entries,
+            max_entries=config.stream_max_entries,
             durability=config.durability,
             timeout_s=config.publish_timeout_ms / 1000,
             idempotency_ttl_s=config.idempotency_ttl_s,

@@ -13,7 +13,7 @@ from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
 from tests.stream import an_event, publisher_on
 from vigilry_ingest.domain.handler import Delivered
-from vigilry_ingest.stream.consuming.dead_letters import dead_letters, drop, revive
+from vigilry_ingest.stream.consuming.dead_letters import dead_letters, drop, requeue
 from vigilry_ingest.stream.redis_keys import dead_index_key, dead_key, events_key
 
 HOSTILE = "a\x1b[31mred\x1b]0;title\x07b\r\nc\td\u2028e\u202ef\x7fg"
@@ -229,7 +229,7 @@ def test_what_was_put_back_meanwhile_is_not_dropped(broker: Valkey) -> None:
     kill(broker, "an event")
     with broker.client(decode_responses=False) as client:
         (letter,) = dead_letters(client, 1)
-        assert revive(client, letter)
+        assert requeue(client, letter)
         assert not drop(client, letter)
         (mark,) = client.hvals(dead_index_key(0))
     # It still leads to the new entry.

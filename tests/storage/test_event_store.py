@@ -23,10 +23,10 @@ from tests.fixtures.servers.waiting import wait_until
 from tests.stream import new_project
 from vigilry_ingest.api.schemas import events, server_error, stripe, webhook
 from vigilry_ingest.api.schemas.json_object import parse_object
-from vigilry_ingest.domain.event import Event, Receipt
+from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.handler import Delivered, TryLater
 from vigilry_ingest.domain.ids import new_id
-from vigilry_ingest.storage.deadlines import ERRAND
+from vigilry_ingest.storage.deadlines import THREAD_NAME
 from vigilry_ingest.storage.engine import make_engine
 from vigilry_ingest.storage.event_queries import (
     Filter,
@@ -116,7 +116,7 @@ def as_event(event: Delivered) -> Event:
 def test_each_kind_of_event_is_stored_field_by_field(
     engine: Engine, store: Store, project: str, endpoint: str
 ) -> None:
-    receipt = Receipt(
+    metadata = EventMetadata(
         id=new_id("evt"),
         project_id=project,
         environment="staging",
@@ -125,7 +125,7 @@ def test_each_kind_of_event_is_stored_field_by_field(
         idempotency_key="order-4421",
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     )
-    event = READERS[endpoint](parse_object(json.dumps(EXAMPLES[endpoint]).encode()), receipt)
+    event = READERS[endpoint](parse_object(json.dumps(EXAMPLES[endpoint]).encode()), metadata)
     if isinstance(event, tuple):
         event = event[0]
     fields = {name: getattr(event, name) for name in Event.__struct_fields__}
@@ -318,7 +318,9 @@ def test_a_database_that_does_not_answer_means_try_later_before_the_handler_coun
         finally:
             own_postgres.thaw()
         # What hung goes on now; it ends before the engine does.
-        wait_until(lambda: ERRAND not in [each.name for each in threading.enumerate()], 5, "it has ended")
+        wait_until(
+            lambda: THREAD_NAME not in [each.name for each in threading.enumerate()], 5, "it has ended"
+        )
 
 
 def test_a_database_that_only_reads_means_try_later(postgres: Postgres, project: str) -> None:

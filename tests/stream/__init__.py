@@ -17,8 +17,8 @@ from vigilry_ingest.domain.event import Event
 from vigilry_ingest.storage.engine import make_engine
 from vigilry_ingest.storage.migrate import upgrade
 from vigilry_ingest.stream.connection.broker import Broker
-from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.publishing.append_script import Once
+from vigilry_ingest.stream.errors import BrokerError
+from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
 from vigilry_ingest.stream.publishing.publisher import Publisher
 
 STREAM = "vigilry:{0}:events"
@@ -87,7 +87,7 @@ def publisher_on(url: str, **settings: Any) -> Publisher:
     """Make a publisher with the product's defaults."""
     broker = Broker(url, partitions=settings.pop("partitions", 1))
     defaults: dict[str, Any] = {
-        "most_entries": 1_000_000,
+        "max_entries": 1_000_000,
         "durability": "memory",
         "timeout_s": 1.0,
         "idempotency_ttl_s": 86_400,
@@ -95,11 +95,11 @@ def publisher_on(url: str, **settings: Any) -> Publisher:
     return Publisher(broker, **(defaults | settings))
 
 
-def refusal_of(publisher: Publisher, event: Event, *once: Once) -> PublishError:
+def refusal_of(publisher: Publisher, event: Event, *once: IdempotencyKey) -> BrokerError:
     """Publish what must be refused, and return the refusal."""
     try:
         published = publisher.publish(event, once)
-    except PublishError as error:
+    except BrokerError as error:
         return error
     raise AssertionError(f"{published} was not refused")
 

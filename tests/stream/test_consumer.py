@@ -24,16 +24,16 @@ from tests.stream import an_event, new_project, publisher_on
 from vigilry_ingest.domain.handler import Delivered, TryLater
 from vigilry_ingest.stream.consuming.consumer import Consumer
 from vigilry_ingest.stream.consuming.dead_letters import DeadLetter, dead_letters
-from vigilry_ingest.stream.consuming.dispatcher import Hands
+from vigilry_ingest.stream.consuming.dispatcher import Dispatcher
 from vigilry_ingest.stream.consuming.leases import LEASE_S
 from vigilry_ingest.stream.consuming.pending import Delivery, make_group, remove_idle_consumers
-from vigilry_ingest.stream.consuming.stop_flag import Stopping
-from vigilry_ingest.stream.errors import PublishError
+from vigilry_ingest.stream.consuming.stop_flag import StopFlag
+from vigilry_ingest.stream.errors import BrokerError
 from vigilry_ingest.stream.publishing.publisher import Publisher
 from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, dead_key, events_key, lease_key, partition_of
 
 GROUP = DEFAULT_GROUP
-STOPPING = (Stopping.wait.__code__, Stopping.is_set.__code__)
+STOPPING = (StopFlag.wait.__code__, StopFlag.is_set.__code__)
 PARTITIONS = 6
 # What a busy machine may add to any stated time.
 SLACK_S = 1.5
@@ -64,7 +64,7 @@ def publish_at_last(publisher: Publisher, message: str, project: str = "proj_1")
     def is_published() -> bool:
         return bool(publish(publisher, message, project=project))
 
-    wait_until(is_published, 10.0, "the broker takes events again", ignoring=(PublishError,))
+    wait_until(is_published, 10.0, "the broker takes events again", ignoring=(BrokerError,))
 
 
 def numbered(count: int, *, start: int = 0, prefix: str = "event") -> list[str]:
@@ -750,8 +750,8 @@ def test_a_worker_that_loses_a_partition_in_the_middle_of_a_batch_leaves_the_res
     with broker.client(decode_responses=False) as client:
         make_group(client, 0, GROUP)
         answer: Any = client.xreadgroup(GROUP, "me", {events_key(0): ">"})
-        hands = Hands(
-            client, notebook.handle, group=GROUP, name="me", most_deliveries=5, stopping=Stopping(),
+        hands = Dispatcher(
+            client, notebook.handle, group=GROUP, name="me", max_deliveries=5, stopping=StopFlag(),
             held=lambda: next(held),
         )  # fmt: skip
         deliveries = [Delivery(0, entry_id, fields, 1) for entry_id, fields in answer[0][1]]

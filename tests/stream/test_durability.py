@@ -27,7 +27,7 @@ from tests.stream import (
     refusal_of,
     wait_accepted,
 )
-from vigilry_ingest.stream.publishing.append_script import Once
+from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
 from vigilry_ingest.stream.publishing.publisher import Published
 
 TIMEOUT_S = 1.0
@@ -259,7 +259,7 @@ def test_a_replay_by_another_process_is_not_acknowledged_before_the_replica_has_
     replicated: Replicated,
 ) -> None:
     publishers = [publisher_on(replicated.primary.url, durability="replicas:1") for _ in range(2)]
-    event, once = an_event(new_project()), Once("event", "doubtful", "fingerprint")
+    event, once = an_event(new_project()), IdempotencyKey("event", "doubtful", "fingerprint")
     before = len(replicated.entries())
     replicated.replica.freeze()
     for publisher in publishers:

@@ -15,8 +15,8 @@ from gevent import monkey
 
 from tests.fixtures.servers.gunicorn import ROOT
 from tests.fixtures.servers.waiting import wait_until
-from vigilry_ingest.stream.errors import PublishError
-from vigilry_ingest.stream.publishing.group_commit import MOST_IN_GROUP, GroupCommit
+from vigilry_ingest.stream.errors import BrokerError
+from vigilry_ingest.stream.publishing.group_commit import MAX_IN_GROUP, GroupCommit
 
 UNDER_GEVENT = monkey.is_module_patched("threading")
 # Far beyond what anything here takes, so that a caller who waits for ever is seen as one.
@@ -34,7 +34,7 @@ class Interrupted(BaseException):
 def submit(commit: Commit, item: int, deadline: float) -> str:
     """Submit one item by itself, and return its reply or raise its error."""
     (answer,) = commit.submit([item], deadline)
-    if isinstance(answer, PublishError):
+    if isinstance(answer, BrokerError):
         raise answer
     return answer
 
@@ -51,11 +51,11 @@ class Exchange:
         self.deadlines: list[float] = []
         self.leaders: list[str] = []
         self.raises: dict[int, BaseException] = {}
-        self.refuses: dict[int, PublishError] = {}
+        self.refuses: dict[int, BrokerError] = {}
         self._held = False
         self._permits = threading.Semaphore(0)
 
-    def __call__(self, items: Sequence[int], deadline: float) -> Sequence[str | PublishError]:
+    def __call__(self, items: Sequence[int], deadline: float) -> Sequence[str | BrokerError]:
         number = len(self.groups)
         self.groups.append(list(items))
         self.deadlines.append(deadline)
@@ -115,7 +115,7 @@ class Caller(threading.Thread):
     def refusal(self) -> str:
         """Wait for the outcome, which must be a refusal, and return its word."""
         outcome = self.result()
-        assert isinstance(outcome, PublishError), outcome
+        assert isinstance(outcome, BrokerError), outcome
         return outcome.code
 
 
@@ -195,12 +195,12 @@ def test_the_youngest_leads_with_its_own_deadline(commit: Commit, exchange: Exch
 
 def test_more_than_the_most_in_a_group_go_in_several(commit: Commit, exchange: Exchange) -> None:
     start_held(commit, exchange)
-    items = range(1, MOST_IN_GROUP + 45)
+    items = range(1, MAX_IN_GROUP + 45)
     callers = [Caller(commit, item) for item in items]
     wait_waiting(commit, len(items))
     exchange.release()
     assert [each.result() for each in callers] == [reply_to(item) for item in items]
-    assert [len(group) for group in exchange.groups] == [1, MOST_IN_GROUP, 44]
+    assert [len(group) for group in exchange.groups] == [1, MAX_IN_GROUP, 44]
     assert sorted(exchange.groups[1] + exchange.groups[2]) == list(items)
 
 
@@ -214,7 +214,7 @@ class Rough:
         self.groups = 0
         self._busy = False
 
-    def __call__(self, items: Sequence[int], _deadline: float) -> Sequence[str | PublishError]:
+    def __call__(self, items: Sequence[int], _deadline: float) -> Sequence[str | BrokerError]:
         assert not self._busy, "two exchanges at once"
         self._busy = True
         self.seen += items
@@ -224,8 +224,8 @@ class Rough:
         self._busy = False
         if self._random.random() < 0.1:
             self.torn |= set(items)
-            raise PublishError("broker_unavailable", "torn")
-        return [PublishError("stream_full", str(item)) if item % 7 == 0 else reply_to(item) for item in items]
+            raise BrokerError("broker_unavailable", "torn")
+        return [BrokerError("stream_full", str(item)) if item % 7 == 0 else reply_to(item) for item in items]
 
     def expected(self, item: int) -> str:
         """Say what became of an item."""
@@ -240,7 +240,7 @@ def submit_all(commit: Commit, items: Sequence[int]) -> list[str]:
     for item in items:
         try:
             outcomes.append(submit(commit, item, time.monotonic() + LONG_S))
-        except PublishError as error:
+        except BrokerError as error:
             outcomes.append(error.detail)
     return outcomes
 
@@ -282,7 +282,7 @@ def test_each_of_many_callers_gets_exactly_its_own_answers_and_keeps_its_order(s
 
 def test_a_members_own_refusal_is_its_alone(commit: Commit, exchange: Exchange) -> None:
     first = start_held(commit, exchange)
-    exchange.refuses[2] = PublishError("stream_full", "")
+    exchange.refuses[2] = BrokerError("stream_full", "")
     elder, refused, younger = start_waiting(commit, [1, 2, 3])
     exchange.release()
     assert first.result() == reply_to(0)
@@ -294,7 +294,7 @@ def test_an_exchange_that_raises_fails_its_whole_group_and_the_next_works(
     commit: Commit, exchange: Exchange
 ) -> None:
     first = start_held(commit, exchange)
-    exchange.raises[1] = PublishError("broker_read_only", "")
+    exchange.raises[1] = BrokerError("broker_read_only", "")
     group = start_waiting(commit, [1, 2, 3])
     exchange.release_one()
     exchange.wait_begun(2)
@@ -377,7 +377,7 @@ def race_for_the_lead(sooner_s: float) -> str:
     """Let an exchange end `sooner_s` before the only waiter's deadline; say what the waiter was told."""
     begun = threading.Event()
 
-    def exchange(items: Sequence[int], deadline: float) -> Sequence[str | PublishError]:
+    def exchange(items: Sequence[int], deadline: float) -> Sequence[str | BrokerError]:
         begun.set()
         while items == [0] and time.monotonic() < deadline:
             time.sleep(0.0001)
@@ -390,7 +390,7 @@ def race_for_the_lead(sooner_s: float) -> str:
     assert first.result() == reply_to(0)
     outcome = second.result()
     assert_works(commit)
-    return outcome.code if isinstance(outcome, PublishError) else str(outcome)
+    return outcome.code if isinstance(outcome, BrokerError) else str(outcome)
 
 
 def test_the_lead_is_passed_on_though_the_promoted_one_has_just_timed_out() -> None:

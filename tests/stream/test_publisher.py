@@ -21,12 +21,12 @@ from tests.stream import (
     refusal_of,
 )
 from vigilry_ingest.domain.event import Event
-from vigilry_ingest.stream.publishing.append_script import Once
+from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
 from vigilry_ingest.stream.publishing.publisher import Published, Publisher
 from vigilry_ingest.stream.redis_keys import partition_of
 
 keys = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=255)
-KEY = Once("event", "order-4421", "fingerprint")
+KEY = IdempotencyKey("event", "order-4421", "fingerprint")
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_the_same_key_with_another_fingerprint_is_refused_for_good(
 
 def test_without_a_fingerprint_the_key_alone_decides(valkey: Valkey, publisher: Publisher) -> None:
     project = new_project()
-    once = Once("stripe-id", "evt_1", "")
+    once = IdempotencyKey("stripe-id", "evt_1", "")
     first = publisher.publish(an_event(project, "first"), [once])
     assert publisher.publish(an_event(project, "again"), [once]) == Published(first.job_id, True)
     assert len(published_by(valkey, project)) == 1
@@ -166,8 +166,8 @@ def test_a_key_is_known_in_its_project_and_scope_alone(valkey: Valkey, publisher
 @given(st.lists(keys, min_size=2, max_size=5, unique=True))
 def test_no_key_is_taken_for_another(valkey: Valkey, publisher: Publisher, several: list[str]) -> None:
     project = new_project()
-    first = [publisher.publish(an_event(project), [Once("event", key, "f")]) for key in several]
-    again = [publisher.publish(an_event(project), [Once("event", key, "f")]) for key in several]
+    first = [publisher.publish(an_event(project), [IdempotencyKey("event", key, "f")]) for key in several]
+    again = [publisher.publish(an_event(project), [IdempotencyKey("event", key, "f")]) for key in several]
     assert not any(each.is_replay for each in first)
     assert again == [Published(each.job_id, True) for each in first]
     assert len(published_by(valkey, project)) == len(several)
@@ -181,13 +181,13 @@ def test_an_event_without_a_key_leaves_nothing_but_its_entry(valkey: Valkey, pub
     assert len(markers_of(valkey, project)) == 1
 
 
-ID = Once("stripe-id", "evt_1", "")
+ID = IdempotencyKey("stripe-id", "evt_1", "")
 
 
 @pytest.mark.parametrize("first", [[KEY], [ID], [KEY, ID]], ids=["key", "id", "both"])
 @pytest.mark.parametrize("again", [[KEY], [ID], [KEY, ID]], ids=["key", "id", "both"])
 def test_either_of_two_keys_is_enough_to_know_an_event(
-    valkey: Valkey, publisher: Publisher, first: list[Once], again: list[Once]
+    valkey: Valkey, publisher: Publisher, first: list[IdempotencyKey], again: list[IdempotencyKey]
 ) -> None:
     project = new_project()
     published = publisher.publish(an_event(project), first)
@@ -277,7 +277,7 @@ def out_of_memory(server: Valkey) -> dict[str, Any]:
 
 def full(server: Valkey) -> dict[str, Any]:
     server.ask("XADD", STREAM, "*", "v", "0")
-    return {"most_entries": 1}
+    return {"max_entries": 1}
 
 
 def mend(server: Valkey) -> None:
@@ -303,7 +303,7 @@ def test_a_refused_event_leaves_no_key_behind_and_its_retry_is_stored(
 
 
 def test_a_known_key_is_answered_though_the_stream_is_full(own_valkey: Valkey) -> None:
-    publisher = publisher_on(own_valkey.url, most_entries=1)
+    publisher = publisher_on(own_valkey.url, max_entries=1)
     project = new_project()
     first = publisher.publish(an_event(project), [KEY])
     assert refusal_of(publisher, an_event(project)).code == "stream_full"
@@ -314,7 +314,7 @@ def test_a_known_key_is_answered_though_the_stream_is_full(own_valkey: Valkey) -
 
 
 def test_nothing_on_the_publishing_side_trims(own_valkey: Valkey) -> None:
-    publisher = publisher_on(own_valkey.url, most_entries=3)
+    publisher = publisher_on(own_valkey.url, max_entries=3)
     project = new_project()
     ids = [publisher.publish(an_event(project)).job_id for _ in range(3)]
     for _ in range(5):

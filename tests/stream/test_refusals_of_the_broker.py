@@ -362,7 +362,7 @@ def test_a_full_stream_refuses_at_every_endpoint_until_there_is_room(
 
 def test_a_full_partition_refuses_its_own_projects_alone(small: Valkey) -> None:
     small.ask("FLUSHALL")
-    publisher = publisher_on(small.url, partitions=2, most_entries=1)
+    publisher = publisher_on(small.url, partitions=2, max_entries=1)
     projects = [new_project() for _ in range(24)]
     taken = {partition_of(project, 2): publisher.publish(an_event(project)) for project in firsts(projects)}
     assert taken.keys() == {0, 1}

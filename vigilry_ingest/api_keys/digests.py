@@ -6,7 +6,7 @@ import time
 from sqlalchemy import Engine, select
 
 from vigilry_ingest.observability.metrics import key_queries_by
-from vigilry_ingest.storage.deadlines import ask
+from vigilry_ingest.storage.deadlines import run_with_deadline
 from vigilry_ingest.storage.engine import DatabaseError, session_on
 from vigilry_ingest.storage.models import ApiKey
 
@@ -52,7 +52,7 @@ class KeyDigests:
             raise DatabaseError("The database did not answer a moment ago.")
         key_queries_by("list").inc()
         try:
-            self._digests = ask(self._select, deadline - now)
+            self._digests = run_with_deadline(self._select, deadline - now)
         except DatabaseError:
             self._failed_until = time.monotonic() + _RETRY_S
             raise

@@ -23,7 +23,7 @@ class NameTaken(ValueError):
     """Another project has this name."""
 
 
-class Listed(NamedTuple):
+class ProjectSummary(NamedTuple):
     """A project, the number of its usable keys, and when one of its keys was last used."""
 
     project: Project
@@ -31,7 +31,7 @@ class Listed(NamedTuple):
     last_used_at: datetime | None
 
 
-def list_projects(engine: Engine) -> list[Listed]:
+def list_projects(engine: Engine) -> list[ProjectSummary]:
     """List every project by name.
 
     Raises DatabaseError.
@@ -44,7 +44,7 @@ def list_projects(engine: Engine) -> list[Listed]:
         .order_by(Project.name)
     )
     with session_on(engine) as session:
-        return [Listed(*row) for row in session.execute(query)]
+        return [ProjectSummary(*row) for row in session.execute(query)]
 
 
 def rename(engine: Engine, name_or_id: str, name: str) -> Project:

@@ -3,7 +3,7 @@
 import time
 
 
-class Allowance:
+class TokenBucket:
     """Gives `burst` at once, and `rate` a second in the long run; whoever shares it holds a lock."""
 
     def __init__(self, *, rate: float, burst: int) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, update
 
-from vigilry_ingest.storage.deadlines import ERRAND
+from vigilry_ingest.storage.deadlines import THREAD_NAME
 from vigilry_ingest.storage.engine import DatabaseError, translated_errors
 from vigilry_ingest.storage.models import ApiKey
 
@@ -14,7 +14,7 @@ _EVERY = timedelta(minutes=5)
 _TRIES = 20
 _PAUSE_S = 0.1
 # They are keys that were let in, so there are seldom more; then all are forgotten.
-_MOST_REMEMBERED = 10_000
+_MAX_REMEMBERED = 10_000
 
 
 class KeyUsage:
@@ -39,13 +39,13 @@ class KeyUsage:
         with self._mutex:
             if now < self._again_at.get(key.id, now):
                 return
-            if len(self._again_at) >= _MOST_REMEMBERED:
+            if len(self._again_at) >= _MAX_REMEMBERED:
                 self._again_at.clear()
             self._again_at[key.id] = now + _EVERY.total_seconds()
             is_first = not self._waiting
             self._waiting.add(key.id)
         if is_first:
-            threading.Thread(target=self._write, name=ERRAND, daemon=True).start()
+            threading.Thread(target=self._write, name=THREAD_NAME, daemon=True).start()
 
     def _write(self) -> None:
         for _ in range(_TRIES):

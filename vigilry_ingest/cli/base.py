@@ -44,7 +44,7 @@ class Group(AppGroup):
     command_class = Command
 
 
-class Number(click.FloatRange):
+class FiniteRange(click.FloatRange):
     """A number within two bounds; to click NaN is within any, and infinity where there is only one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

@@ -16,7 +16,13 @@ from vigilry_ingest.cli.output import (
     progress,
 )
 from vigilry_ingest.services import services
-from vigilry_ingest.stream.consuming.dead_letters import DeadLetter, dead_letter, dead_letters, drop, revive
+from vigilry_ingest.stream.consuming.dead_letters import (
+    DeadLetter,
+    dead_letters,
+    drop,
+    find_dead_letter,
+    requeue,
+)
 
 dead_group = Group("dead", help="Dead letters: events that a group could not process.")
 
@@ -76,7 +82,7 @@ def retry_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json
 
     Only their own group gets them again, under the jobId that they have always had.
     """
-    _settle(ids, is_all, group, as_json, revive, "retried")
+    _settle(ids, is_all, group, as_json, requeue, "retried")
 
 
 @dead_group.command("drop")
@@ -121,7 +127,7 @@ def _of_group(letters: Iterable[DeadLetter], group: str | None) -> Iterator[Dead
 
 
 def _find(client: Any, id_: str) -> DeadLetter:
-    letter = dead_letter(client, id_)
+    letter = find_dead_letter(client, id_)
     if letter is None:
         raise click.ClickException(f"No dead letter has the id {id_}: see `flask events dead list`.")
     return letter

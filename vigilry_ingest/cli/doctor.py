@@ -11,7 +11,7 @@ from vigilry_ingest.storage.diagnostics import table_faults
 from vigilry_ingest.storage.engine import DatabaseError
 from vigilry_ingest.storage.revision import check_migrated, unknown_revision
 from vigilry_ingest.stream.diagnosis import Finding, diagnose
-from vigilry_ingest.stream.errors import PublishError, reason_of
+from vigilry_ingest.stream.errors import BrokerError, reason_of
 
 _MARKS = {
     "ok": click.style("ok     ", fg="green"),
@@ -58,6 +58,6 @@ def _database() -> list[Finding]:
 def _broker(config: Config) -> list[Finding]:
     try:
         return diagnose(config)
-    except PublishError as error:
+    except BrokerError as error:
         text = f"It cannot be used as configured: {reason_of(error)} ({error.code})."
         return [Finding("danger", "broker", text)]

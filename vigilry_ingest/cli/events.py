@@ -127,7 +127,7 @@ def replay_command(group: str, as_json: bool, **wanted: Any) -> None:
     with broker_client() as client, progress("Replaying", total) as step:
         for done in replay(
             client, pairs, group=group, partitions=parts.config.stream_partitions,
-            most_entries=parts.config.stream_max_entries,
+            max_entries=parts.config.stream_max_entries,
         ):  # fmt: skip
             count += done
             step(done)

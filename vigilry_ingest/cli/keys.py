@@ -15,7 +15,7 @@ from vigilry_ingest.api_keys.registry import (
     revoke,
     rotate,
 )
-from vigilry_ingest.cli.base import Group, Number
+from vigilry_ingest.cli.base import FiniteRange, Group
 from vigilry_ingest.cli.key_output import show_minted, show_rotated
 from vigilry_ingest.cli.options import expiry_option
 from vigilry_ingest.cli.output import (
@@ -88,7 +88,7 @@ def list_command(as_json: bool) -> None:
 @keys_group.command("rotate")
 @click.argument("key_id")
 @click.option(
-    "--grace-hours", type=Number(0, 8760), default=24.0, show_default=True,
+    "--grace-hours", type=FiniteRange(0, 8760), default=24.0, show_default=True,
     help="How long the old key still works.",
 )  # fmt: skip
 @expiry_option("after as long as the old key was to, or never")

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from vigilry_ingest.api.schemas.fields import SEVERITIES
-
-_KINDS = ("event", "server_error", "webhook", "stripe")
+from vigilry_ingest.domain.event_kinds import event_kinds
 
 
 def _pairs(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -30,7 +29,7 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that narrow events down."""
     for option in (
         click.option("--type", "type_", help="Only events of this type."),
-        click.option("--kind", type=click.Choice(_KINDS), help="Only events that came by this endpoint."),
+        click.option("--kind", type=click.Choice(list(event_kinds())), help="Only events of this kind."),
         click.option("--severity", type=click.Choice(SEVERITIES), help="Only events of this severity."),
         click.option("--project", help="Only this project's events, by its name or id."),
     ):

@@ -18,7 +18,7 @@ from vigilry_ingest.domain.ids import is_id
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.engine import DatabaseError
 from vigilry_ingest.stream.connection.client import open_client
-from vigilry_ingest.stream.errors import PublishError
+from vigilry_ingest.stream.errors import BrokerError
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -46,7 +46,7 @@ def failures_in_one_line(command: Callable[Arguments, Result]) -> Callable[Argum
             return command(*args, **options)
         except DatabaseError as error:
             raise click.ClickException(str(error)) from error
-        except PublishError as error:
+        except BrokerError as error:
             raise click.ClickException(error.detail) from error
         except UnknownProject as error:
             message = f"No project has the name or id {error}: see `flask projects list`."
@@ -59,7 +59,7 @@ def failures_in_one_line(command: Callable[Arguments, Result]) -> Callable[Argum
 def broker_client() -> Iterator[Any]:
     """Open redis-py's client of the configured broker.
 
-    Raises PublishError.
+    Raises BrokerError.
     """
     with open_client(services().config.redis_url, timeout_s=_BROKER_TIMEOUT_S) as client:
         yield client

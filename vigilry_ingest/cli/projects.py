@@ -8,8 +8,8 @@ import click
 from rich.text import Text
 
 from vigilry_ingest.api_keys.projects import (
-    Listed,
     NameTaken,
+    ProjectSummary,
     archive,
     limit,
     list_projects,
@@ -135,7 +135,7 @@ def _limit(project: Project) -> str:
     return f"{project.rate_per_second:,}/s, {project.burst:,} at once"
 
 
-def _as_row(row: Listed) -> tuple[str | Text, ...]:
+def _as_row(row: ProjectSummary) -> tuple[str | Text, ...]:
     project = row.project
     return (
         project.name,
@@ -160,6 +160,6 @@ def _as_object(project: Project) -> dict[str, Any]:
     }
 
 
-def _as_listed_object(row: Listed) -> dict[str, Any]:
+def _as_listed_object(row: ProjectSummary) -> dict[str, Any]:
     used = row.last_used_at.isoformat() if row.last_used_at else None
     return _as_object(row.project) | {"live_keys": row.live_keys, "last_used_at": used}

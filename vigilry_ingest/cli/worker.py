@@ -10,7 +10,7 @@ import click
 from flask.cli import with_appcontext
 from prometheus_client import start_http_server
 
-from vigilry_ingest.cli.base import Command, Number
+from vigilry_ingest.cli.base import Command, FiniteRange
 from vigilry_ingest.domain.handler import Handler
 from vigilry_ingest.observability.logging_config import configure_logging
 from vigilry_ingest.observability.metrics import registry_with
@@ -57,7 +57,7 @@ def _address(_context: click.Context, _option: click.Parameter, given: str | Non
     help="Tries before an event that fails by itself goes to the dead letters.",
 )  # fmt: skip
 @click.option(
-    "--handler-timeout", type=Number(1), default=Limits().handler_s, show_default=True,
+    "--handler-timeout", type=FiniteRange(1), default=Limits().handler_s, show_default=True,
     help="Seconds after which a call of the handler counts as hung, and this worker ends.",
 )  # fmt: skip
 @click.option(

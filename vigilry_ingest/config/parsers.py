@@ -14,7 +14,7 @@ REDIS_SCHEMES = (
     "rediss+cluster",
 )
 
-_MOST_DIGITS = 30
+_MAX_DIGITS = 30
 _HIGHEST_PORT = 65_535
 _LONGEST_SHOWN = 60
 _ORIGIN = re.compile(
@@ -29,7 +29,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         # Python refuses to read thousands of digits, so what is too long is not read.
-        is_short = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+        is_short = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
         if not is_short or not low <= int(text) <= high:
             raise ValueError(f"must be a whole number from {low:,} to {high:,}, not {_shown(text)}")
         return int(text)

@@ -1,4 +1,4 @@
-"""The event room: Receipt, Event and Quota, the frozen records, and the exact fields of a stream entry."""
+"""The frozen records of an event, and the exact fields of its stream entry."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -58,7 +58,7 @@ class InvalidEntry(ValueError):
     """A stream entry cannot be read as an event; says why."""
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class EventMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """What the service itself knows of an event: who sent it, when it came, and under which ids."""
 
     id: str
@@ -80,7 +80,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         correlation: bytes | None = None,
         payload: bytes | None = None,
     ) -> Event:
-        """Join what the sender said to this receipt."""
+        """Join what the sender said to this metadata."""
         return Event(
             id=self.id,
             project_id=self.project_id,

@@ -11,10 +11,10 @@ from gunicorn.http import wsgi
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
-from vigilry_ingest.server.workers import Refusing
+from vigilry_ingest.server.workers import ProblemResponses
 
 # Longer than deploy/nginx.conf keeps an idle connection, so that no request of nginx's meets a closed one.
-_LONGEST_WHEN_STOPPING_S = 3.0
+_MAX_WHEN_STOPPING_S = 3.0
 
 
 class _WholeResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn's is Any
@@ -53,7 +53,7 @@ class _WholeResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn's is Any
             util.write(self.sock, rest)
 
 
-class _WholeAnswers(Refusing, AsyncWorker):  # type: ignore[misc]  # gunicorn's is Any
+class _WholeAnswers(ProblemResponses, AsyncWorker):  # type: ignore[misc]  # gunicorn's is Any
     alive: bool
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
@@ -134,6 +134,6 @@ class WebWorker(GeventWorker, _WholeAnswers):  # type: ignore[misc]  # gunicorn'
     def notify(self) -> None:
         """Tell gunicorn's master that this worker lives, once a second, and close what is idle."""
         super().notify()
-        longest_s = self.cfg.keepalive if self.alive else _LONGEST_WHEN_STOPPING_S
+        longest_s = self.cfg.keepalive if self.alive else _MAX_WHEN_STOPPING_S
         for connection in list(self._connections.values()):
             connection.close_if_idle(longest_s)

@@ -10,7 +10,7 @@ from vigilry_ingest.config.settings import Config, ConfigError
 from vigilry_ingest.observability.tracing import make_tracing
 from vigilry_ingest.storage.engine import make_engine
 from vigilry_ingest.stream.diagnosis import obstacles
-from vigilry_ingest.stream.errors import PublishError, reason_of
+from vigilry_ingest.stream.errors import BrokerError, reason_of
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
         if config.tracing == "on":
             make_tracing()
         found = obstacles(config)
-    except PublishError as error:
+    except BrokerError as error:
         reason = f"{reason_of(error)} ({error.code})"
         print(f"The broker cannot be used yet: {reason}; events are refused until it can.")
         return 0

@@ -10,7 +10,7 @@ from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
-from vigilry_ingest.api.problems import REFUSALS, problem_of
+from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
 from vigilry_ingest.domain.ids import new_id
 
 _STATUSES = {
@@ -22,7 +22,7 @@ _OURS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.
 _LONGEST_DETAIL = 300
 
 
-class Refusing:
+class ProblemResponses:
     """A worker that refuses in the service's own shape what never reaches the application."""
 
     log: Any
@@ -36,7 +36,7 @@ class Refusing:
             self.log.info("request refused", extra={"code": code, "status": status, "requestId": request_id})
         else:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
-            code, detail = "internal_error", REFUSALS["internal_error"].cause
+            code, detail = "internal_error", PROBLEM_TYPES["internal_error"].cause
             self.log.error("server failed", exc_info=error, extra={"requestId": request_id})
         with suppress(OSError):
             util.write_nonblock(client, _problem(status, code, detail, request_id))
@@ -51,9 +51,9 @@ def _problem(status: HTTPStatus, code: str, detail: str, request_id: str) -> byt
     return head.encode() + body
 
 
-class PlainSyncWorker(Refusing, SyncWorker):  # type: ignore[misc]  # gunicorn's is Any
+class PlainSyncWorker(ProblemResponses, SyncWorker):  # type: ignore[misc]  # gunicorn's is Any
     """One request after the other."""
 
 
-class PlainThreadWorker(Refusing, ThreadWorker):  # type: ignore[misc]  # gunicorn's is Any
+class PlainThreadWorker(ProblemResponses, ThreadWorker):  # type: ignore[misc]  # gunicorn's is Any
     """A request for each thread."""

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from vigilry_ingest.domain.handler import Delivered, TryLater
 from vigilry_ingest.storage.bulk_insert import copy_new_rows, insert_new_rows
-from vigilry_ingest.storage.deadlines import ask
+from vigilry_ingest.storage.deadlines import run_with_deadline
 from vigilry_ingest.storage.engine import DatabaseError, session_on
 from vigilry_ingest.storage.models import EventCorrelation, StoredEvent
 from vigilry_ingest.stream.redis_keys import job_number_of
@@ -41,7 +41,7 @@ class Store:
         rows = [_row(event, now) for event in events]
         correlations = [row for event in events if event.correlation for row in _correlations(event)]
         try:
-            ask(lambda: self._write(rows, correlations), _ANSWER_S)
+            run_with_deadline(lambda: self._write(rows, correlations), _ANSWER_S)
         except DatabaseError as error:
             raise TryLater(str(error)) from error
 

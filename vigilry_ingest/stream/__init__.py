@@ -1,1 +1,1 @@
-"""The stream room: all that knows Redis. Its failures leave as PublishError, never as redis.RedisError."""
+"""The stream room: all that knows Redis. Its failures leave as BrokerError, never as redis.RedisError."""

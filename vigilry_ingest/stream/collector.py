@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from vigilry_ingest.stream.connection.client import open_client
 from vigilry_ingest.stream.consuming.retention import PartitionState, partition_state
-from vigilry_ingest.stream.errors import PublishError
+from vigilry_ingest.stream.errors import BrokerError
 
 # Below Prometheus' own time-out for a scrape, 10 s.
 _BUDGET_S = 5.0
@@ -17,10 +17,10 @@ _BUDGET_S = 5.0
 class StreamGauges(Collector):
     """Looks at every partition; with a broker that is down, or too slow, it says so instead of failing."""
 
-    def __init__(self, url: str, *, partitions: int, most_entries: int, timeout_s: float) -> None:
+    def __init__(self, url: str, *, partitions: int, max_entries: int, timeout_s: float) -> None:
         self._url = url
         self._partitions = partitions
-        self._most_entries = most_entries
+        self._max_entries = max_entries
         self._timeout_s = timeout_s
 
     def collect(self) -> Iterable[Metric]:
@@ -29,14 +29,14 @@ class StreamGauges(Collector):
         is_up = True
         try:
             states.extend(self._states())
-        except PublishError:
+        except BrokerError:
             is_up = False
         yield _gauge("vigilry_broker_up", "Whether the broker answered just now.", is_up)
         yield _gauge(
             "vigilry_streams_unread", "Streams that were not looked at just now.",
             self._partitions - len(states),
         )  # fmt: skip
-        yield _gauge("vigilry_stream_max_entries", "VIGILRY_STREAM_MAX_ENTRIES.", self._most_entries)
+        yield _gauge("vigilry_stream_max_entries", "VIGILRY_STREAM_MAX_ENTRIES.", self._max_entries)
         yield from _of_streams(states)
         yield from _of_groups(states)
 

@@ -16,7 +16,7 @@ from vigilry_ingest.stream.publishing.durability import Durability, read_durabil
 # XTRIM by MINID, and ranges that leave their first id out, came with 6.2; WAITAOF with 7.2.
 _OLDEST = (6, 2)
 _OLDEST_FOR_FSYNC = (7, 2)
-_MOST_SKEW_S = 1.0
+_MAX_SKEW_S = 1.0
 
 
 class Finding(NamedTuple):
@@ -39,7 +39,7 @@ class _Server(NamedTuple):
 def diagnose(config: Config) -> list[Finding]:
     """Look at every server that serves a partition.
 
-    Raises PublishError when one cannot be reached, and ConfigError.
+    Raises BrokerError when one cannot be reached, and ConfigError.
     """
     wanted = read_durability(config.durability)
     return [finding for server in _servers(config) for finding in _findings(server, wanted)]
@@ -48,7 +48,7 @@ def diagnose(config: Config) -> list[Finding]:
 def obstacles(config: Config) -> list[Finding]:
     """Find what makes the durability impossible as the servers are set up.
 
-    Raises PublishError when one cannot be reached, and ConfigError.
+    Raises BrokerError when one cannot be reached, and ConfigError.
     """
     wanted = read_durability(config.durability)
     servers = _servers(config)
@@ -61,13 +61,13 @@ def obstacles(config: Config) -> list[Finding]:
 def _servers(config: Config) -> list[_Server]:
     timeout_s = config.publish_timeout_ms / 1000
     broker = Broker(config.redis_url, partitions=config.stream_partitions)
-    hosts = broker.routes.hosts(time.monotonic() + timeout_s)
+    hosts = broker.topology.hosts(time.monotonic() + timeout_s)
     return [_ask(broker, host, timeout_s) for host in sorted(hosts, key=str)]
 
 
 def _ask(broker: Broker, host: Host | None, timeout_s: float) -> _Server:
     sent_at = time.time()
-    info, setting, clock = broker.ask(
+    info, setting, clock = broker.query(
         host, [("INFO",), ("CONFIG", "GET", "appendfsync"), ("TIME",)], timeout_s
     )
     now = (sent_at + time.time()) / 2
@@ -159,7 +159,7 @@ def _replicas(server: _Server, wanted: Durability) -> Finding:
 
 
 def _clock(server: _Server) -> Finding:
-    if abs(server.skew_s) > _MOST_SKEW_S:
+    if abs(server.skew_s) > _MAX_SKEW_S:
         return Finding(
             "warning",
             server.name,

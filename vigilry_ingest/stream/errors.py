@@ -11,9 +11,10 @@ from vigilry_ingest.stream.broker_url import Host
 RETRY_AFTER_S = 1
 
 
-class PublishError(Exception):
-    """An event was not acknowledged; ``code`` is the refusal's word, ``retry_after`` is in seconds, or None
-    when the same request would be refused again.
+class BrokerError(Exception):
+    """The broker cannot be used, or refuses a command.
+
+    ``code`` is the problem type's; ``retry_after`` is in seconds, or None when a retry would fail again.
     """
 
     def __init__(self, code: str, detail: str, *, retry_after: int | None = RETRY_AFTER_S) -> None:
@@ -21,6 +22,10 @@ class PublishError(Exception):
         self.code = code
         self.detail = detail
         self.retry_after = retry_after
+
+
+class PublishError(BrokerError):
+    """The broker works and refuses this one event: its key was reused, its quota is used up, it has moved."""
 
 
 class RateLimited(PublishError):
@@ -71,7 +76,7 @@ _BY_WORD = {
 }
 
 
-def explain(error: exceptions.RedisError) -> PublishError:
+def explain(error: exceptions.RedisError) -> BrokerError:
     """Turn the broker's own refusal into ours."""
     for known, (code, detail) in _BY_CLASS.items():
         if isinstance(error, known):
@@ -85,28 +90,28 @@ def explain(error: exceptions.RedisError) -> PublishError:
     return _refusal(error, *_BY_WORD.get(word, ("broker_refused", "The broker refused the event.")))
 
 
-def _refusal(error: exceptions.RedisError, code: str, detail: str) -> PublishError:
-    refusal = PublishError(code, detail)
+def _refusal(error: exceptions.RedisError, code: str, detail: str) -> BrokerError:
+    refusal = BrokerError(code, detail)
     # What the broker said is for the operator's log.
     refusal.__cause__ = error
     return refusal
 
 
-def not_sent(detail: str = "The broker cannot be reached; the event was not sent.") -> PublishError:
+def not_sent(detail: str = "The broker cannot be reached; the event was not sent.") -> BrokerError:
     """Say that nothing reached the broker."""
-    return PublishError("broker_unavailable", detail)
+    return BrokerError("broker_unavailable", detail)
 
 
-def not_answered() -> PublishError:
+def not_answered() -> BrokerError:
     """Say that the broker may or may not have stored the event."""
-    return PublishError(
+    return BrokerError(
         "broker_timeout", "The broker did not answer in time; the event may or may not have been stored."
     )
 
 
 def reason_of(error: BaseException) -> str:
     """Give what the driver said of a failure, for operators, without its full stop and without secrets."""
-    while isinstance(error, PublishError) and error.__cause__ is not None:
+    while isinstance(error, BrokerError) and error.__cause__ is not None:
         error = error.__cause__
     # What redis-py says of the sentinels goes on for pages with their settings; the reason comes first.
     return re.split(r" : <|[\n{]", str(error), maxsplit=1)[0].rstrip(" .")

@@ -19,10 +19,10 @@ from vigilry_ingest.stream.redis_keys import (
 )
 
 # A revived entry may die and be revived again; each time the index leads one step on.
-_MOST_STEPS = 20
+_MAX_STEPS = 20
 
 
-class Standing(NamedTuple):
+class JobStatus(NamedTuple):
     """Where a job stands for a group."""
 
     status: Literal["queued", "processing", "processed", "dead"]
@@ -31,21 +31,21 @@ class Standing(NamedTuple):
     reason: str | None = None
 
 
-def find_standing(
+def find_job_status(
     broker: Broker, project_id: str, job_id: str, *, group: str, timeout_s: float
-) -> Standing | None:
+) -> JobStatus | None:
     """Find out where a project's job stands for a group; None when the streams know nothing of it.
 
-    Raises PublishError.
+    Raises BrokerError.
     """
     partition = partition_of(project_id, broker.partitions)
     first_id = entry_id_of(job_id)
     if first_id is None:
         return None
     at = first_id
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         entries, pending, groups, dead_id = _replies(
-            broker.ask_partition(partition, _questions(partition, group, at, first_id), timeout_s)
+            broker.query_partition(partition, _questions(partition, group, at, first_id), timeout_s)
         )
         if dead_id and dead_id.startswith(b">") and dead_id[1:].decode() != at:
             at = dead_id[1:].decode()
@@ -54,7 +54,7 @@ def find_standing(
             return _dead(broker, partition, dead_id.decode(), project_id, timeout_s)
         event = _own_event(entries[0][1], project_id) if entries else None
         if event is not None and dead_id and dead_id.decode() == DROPPED:
-            return Standing("dead", event, reason="Its dead letter was deleted.")
+            return JobStatus("dead", event, reason="Its dead letter was deleted.")
         return None if event is None else _alive(event, at, pending, groups, group)
     return None
 
@@ -82,9 +82,11 @@ def _replies(replies: list[Any]) -> list[Any]:
     return read
 
 
-def _dead(broker: Broker, partition: int, dead_id: str, project_id: str, timeout_s: float) -> Standing | None:
+def _dead(
+    broker: Broker, partition: int, dead_id: str, project_id: str, timeout_s: float
+) -> JobStatus | None:
     (letters,) = _replies(
-        broker.ask_partition(partition, [("XRANGE", dead_key(partition), dead_id, dead_id)], timeout_s)
+        broker.query_partition(partition, [("XRANGE", dead_key(partition), dead_id, dead_id)], timeout_s)
     )
     if not letters:
         return None
@@ -93,16 +95,16 @@ def _dead(broker: Broker, partition: int, dead_id: str, project_id: str, timeout
     if event is None:
         return None
     reason = fields[b"dead_reason"].decode("utf-8", "replace")
-    return Standing("dead", event, int(fields[b"dead_deliveries"]), reason)
+    return JobStatus("dead", event, int(fields[b"dead_deliveries"]), reason)
 
 
-def _alive(event: Event, at: str, pending: list[Any], groups: list[Any], group: str) -> Standing:
+def _alive(event: Event, at: str, pending: list[Any], groups: list[Any], group: str) -> JobStatus:
     if pending:
-        return Standing("processing", event, int(pending[0][3]))
+        return JobStatus("processing", event, int(pending[0][3]))
     mine = (_mapping(each) for each in groups)
     last = next((each[b"last-delivered-id"] for each in mine if each[b"name"] == group.encode()), b"0-0")
     is_delivered = order_of(at.encode()) <= order_of(last)
-    return Standing("processed" if is_delivered else "queued", event)
+    return JobStatus("processed" if is_delivered else "queued", event)
 
 
 def _own_event(fields: Any, project_id: str) -> Event | None:

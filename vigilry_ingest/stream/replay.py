@@ -13,7 +13,7 @@ _WAIT_S = 0.5
 
 
 def replay(
-    client: Any, events: Iterable[tuple[str, Event]], *, group: str, partitions: int, most_entries: int
+    client: Any, events: Iterable[tuple[str, Event]], *, group: str, partitions: int, max_entries: int
 ) -> Iterator[int]:
     """Append events, each with its jobId, for one group alone; yield how many went at each step.
 
@@ -23,7 +23,7 @@ def replay(
     while page := list(itertools.islice(remaining, _AT_ONCE)):
         for job_id, event in page:
             key = events_key(partition_of(event.project_id, partitions))
-            while client.xlen(key) >= most_entries:
+            while client.xlen(key) >= max_entries:
                 yield 0
                 time.sleep(_WAIT_S)
             own = [b"for_group", group, b"first_entry", entry_id_of(job_id) or "", *event.to_entry()]

@@ -26,7 +26,7 @@ class Reader:
     def follow(self, last: int) -> Iterator[tuple[str, Event]]:
         """Yield jobId and event of the ``last`` entries, oldest first, and then of each new one, for ever.
 
-        An entry that is not an event of ours is passed over. Raises PublishError when the broker fails.
+        An entry that is not an event of ours is passed over. Raises BrokerError when the broker fails.
         """
         with open_client(self._url, timeout_s=self._timeout_s) as client:
             newest = {key: client.xrevrange(key, count=max(last, 1)) for key in self._keys}

@@ -13,7 +13,7 @@ else:
 # What a sender may name in Content-Encoding; x-gzip is gzip (RFC 9110, section 8.4.1.3).
 CODINGS = ("gzip", "zstd")
 # A body of a few bytes a part would be copied once for each of them.
-_MOST_PARTS = 100
+_MAX_PARTS = 100
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 # 8 MiB: no more may be asked of a receiver (RFC 9659), and a frame that asks claims it as memory here.
 _ZSTD_WINDOW_BITS = 23
@@ -42,13 +42,13 @@ def decompress(text: bytes, coding: str, most: int) -> bytes:
         raise UnknownCoding(coding)
     parts: list[bytes] = []
     left = most
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         part, text = _decompress_part(make(), text, left)
         parts.append(part)
         left -= len(part)
         if not text:
             return b"".join(parts)
-    raise CorruptBody(f"The compressed body has more than {_MOST_PARTS} parts.")
+    raise CorruptBody(f"The compressed body has more than {_MAX_PARTS} parts.")
 
 
 def _decompress_part(decompressor: Any, text: bytes, most: int) -> tuple[bytes, bytes]:

@@ -7,12 +7,12 @@ from typing import Any
 from flask import Flask, Response, current_app, json
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from vigilry_ingest.api.problems import REFUSALS, problem_of
+from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
 from vigilry_ingest.api.schemas.fields import InvalidEvent
 from vigilry_ingest.api.schemas.json_object import MalformedJson
 from vigilry_ingest.api_keys.lookup import KeyStoreUnavailable
 from vigilry_ingest.storage.engine import DatabaseError
-from vigilry_ingest.stream.errors import RETRY_AFTER_S, PublishError, RateLimited
+from vigilry_ingest.stream.errors import RETRY_AFTER_S, BrokerError, RateLimited
 from vigilry_ingest.web.auth import AuthError
 from vigilry_ingest.web.batch_ingestion import NothingAccepted
 from vigilry_ingest.web.decompression import CODINGS
@@ -37,7 +37,7 @@ def problem(
 
     `cause` is what of ours failed; the log tells of it, and the sender is not told.
     """
-    refusal = REFUSALS[code]
+    refusal = PROBLEM_TYPES[code]
     request = this_request()
     request.refusal, request.cause = code, cause
     body = problem_of(code, detail, request_id=request.request_id, instance=request.path)
@@ -70,7 +70,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(InvalidEvent, _invalid_event)
     app.register_error_handler(NothingAccepted, _nothing_accepted)
     app.register_error_handler(RateLimited, _rate_limited)
-    app.register_error_handler(PublishError, _publish_error)
+    app.register_error_handler(BrokerError, _publish_error)
     app.register_error_handler(KeyStoreUnavailable, _key_store_unavailable)
     app.register_error_handler(DatabaseError, _database_error)
     app.register_error_handler(HTTPException, _http_error)
@@ -92,7 +92,7 @@ def _nothing_accepted(error: NothingAccepted) -> Response:
     return problem(error.code, str(error), members=members)
 
 
-def _publish_error(error: PublishError) -> Response:
+def _publish_error(error: BrokerError) -> Response:
     if error.retry_after is None:
         return problem(error.code, error.detail)
     return problem(error.code, error.detail, retry_after=error.retry_after, cause=error.__cause__ or error)

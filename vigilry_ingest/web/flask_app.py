@@ -17,7 +17,7 @@ from werkzeug.http import http_date
 from werkzeug.routing import MapAdapter, Rule
 
 from vigilry_ingest.services import services_of
-from vigilry_ingest.web.instrumentation import begin_span, tell_of
+from vigilry_ingest.web.instrumentation import begin_span, record_response
 from vigilry_ingest.web.request import REQUEST_ID_HEADER, IngestRequest, this_request
 
 Hook = TypeVar("Hook")
@@ -41,7 +41,7 @@ def status_line(status: int) -> str:
     return f"{status} {HTTPStatus(status).phrase}"
 
 
-class Answer(Response):
+class RawResponse(Response):
     """A response to a POST that is complete when it is made, so that werkzeug need not go over it.
 
     ``Location`` stays the path that it is, as RFC 9110 allows. What runs on closing is for other responses.
@@ -109,8 +109,12 @@ class Application(Flask):
                 answer = self.dispatch_request()
         except Exception as error:
             answer = self.handle_user_exception(error)
-        done = self.process_response(answer) if isinstance(answer, Answer) else self.finalize_request(answer)
-        tell_of(request, done)
+        done = (
+            self.process_response(answer)
+            if isinstance(answer, RawResponse)
+            else self.finalize_request(answer)
+        )
+        record_response(request, done)
         return done
 
     def preprocess_request(self) -> ResponseReturnValue | None:

@@ -6,29 +6,23 @@ from typing import Any
 
 from flask import Response
 
+from vigilry_ingest.domain.event_kinds import kind_at
 from vigilry_ingest.observability import metrics
 from vigilry_ingest.observability.tracing import end_request
 from vigilry_ingest.web.request import IngestRequest, this_request
 
 _log = logging.getLogger(__name__)
 
-_KINDS = {
-    "/ingest/events": "event",
-    "/ingest/server-error": "server_error",
-    "/ingest/webhook": "webhook",
-    "/ingest/stripe": "stripe",
-}
-
 
 def begin_span(request: IngestRequest) -> None:
-    """Begin the span of a request that takes events, when they are traced; ``tell_of`` ends it."""
+    """Begin the span of a request that takes events, when they are traced; ``record_response`` ends it."""
     tracing = request.services.tracing
     if tracing is not None and request.url_rule is not None and request.method == "POST":
         name = f"POST {request.url_rule.rule}"
         request.span = tracing.begin_request(name, request.environ.get("HTTP_TRACEPARENT"))
 
 
-def tell_of(request: IngestRequest, answer: Response) -> None:
+def record_response(request: IngestRequest, answer: Response) -> None:
     """Count an answered request, and log it: refusals as info, failures of ours as warnings or errors.
 
     A request that was accepted is logged at debug only. No line holds a key, a payload or a message.
@@ -43,8 +37,8 @@ def tell_of(request: IngestRequest, answer: Response) -> None:
     level = logging.DEBUG
     if request.refusal:
         level = logging.INFO if status < 500 else logging.WARNING if status == 503 else logging.ERROR
-        if (kind := _KINDS.get(endpoint)) is not None:
-            count_events(kind, "rejected" if status < 500 else "failed")
+        if (kind := kind_at(endpoint)) is not None:
+            count_events(kind.name, "rejected" if status < 500 else "failed")
     if request.span is not None:
         end_request(request.span, endpoint=endpoint, status=status, refusal=request.refusal)
     if _log.isEnabledFor(level):

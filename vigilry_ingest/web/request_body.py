@@ -9,8 +9,9 @@ from flask import Response
 from werkzeug.sansio.utils import get_content_length
 
 from vigilry_ingest.api.schemas.batch import split_batch, split_lines
-from vigilry_ingest.api.schemas.json_object import JsonObject, parse_object
+from vigilry_ingest.api.schemas.json_object import parse_object
 from vigilry_ingest.config.settings import Config
+from vigilry_ingest.domain.json_object import JsonObject
 from vigilry_ingest.web.decompression import CODINGS, CorruptBody, OutputTooLarge, UnknownCoding, decompress
 from vigilry_ingest.web.request import IngestRequest, this_request
 

@@ -58,7 +58,7 @@ def test_schemathesis_finds_no_failure(service: Service, sender: Sender, tmp_pat
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "schemathesis"),
-            "--config-file", str(ROOT / "tests/web/docs/schemathesis.toml"),
+            "--config-file", str(ROOT / "tests/api/specs/schemathesis.toml"),
             "run", f"{service.url}/openapi.json",
             "--header", f"X-Api-Key: {sender.minted.api_key}",
             "--max-examples", "25",

@@ -13,7 +13,7 @@ from tests.api.specs.schemas import is_valid
 from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
 from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
-from vigilry_ingest.api.problems import NGINX, REFUSALS
+from vigilry_ingest.api.problems import NGINX, PROBLEM_TYPES
 from vigilry_ingest.api_keys.registry import mint
 
 pytestmark = pytest.mark.one_database
@@ -45,7 +45,7 @@ def described_headers(document: Document, answer: httpx.Response) -> set[str]:
 
 
 def test_every_refusal_of_the_service_itself_has_an_example(document: Document) -> None:
-    assert {code for _, code, _ in examples_of(document)} == set(REFUSALS) - {"bad_request", *NGINX}
+    assert {code for _, code, _ in examples_of(document)} == set(PROBLEM_TYPES) - {"bad_request", *NGINX}
 
 
 def test_every_example_of_a_refusal_is_of_its_own_path_and_fits_the_schema(document: Document) -> None:

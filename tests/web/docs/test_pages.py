@@ -9,14 +9,14 @@ import pytest
 from tests.examples.programs import FILES as EXAMPLE_FILES
 from tests.fixtures.sender import assert_refused
 from tests.fixtures.servers.gunicorn import ROOT, Service
-from vigilry_ingest.api.problems import REFUSALS, page_of
+from vigilry_ingest.api.problems import PROBLEM_TYPES, page_of
 
 pytestmark = pytest.mark.one_database
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PUBLIC = "https://ingest.example.com:8443"
 PAGES = [
-    "/", "/docs", "/docs/errors", *(f"/docs/errors/{code}" for code in REFUSALS),
+    "/", "/docs", "/docs/errors", *(f"/docs/errors/{code}" for code in PROBLEM_TYPES),
     "/docs/examples", *(f"/docs/examples/{each.name}" for each in EXAMPLE_FILES),
 ]  # fmt: skip
 
@@ -34,12 +34,12 @@ def test_every_page_is_html_that_takes_nothing_from_another_host(service: Servic
         assert "<script>" not in answer.text
 
 
-@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("code", PROBLEM_TYPES)
 def test_every_refusal_has_a_page_and_a_row_in_the_documentation(service: Service, code: str) -> None:
     with service.client() as client:
         told = client.get(f"/docs/errors/{code}").json()
         page = client.get(f"/docs/errors/{code}", headers=HTML).text
-    refusal = REFUSALS[code]
+    refusal = PROBLEM_TYPES[code]
     assert (told["status"], told["retryable"], told["example"]["code"]) == (
         *refusal[:1],
         refusal.retryable,
@@ -55,7 +55,7 @@ def test_every_refusal_has_a_page_and_a_row_in_the_documentation(service: Servic
 
 def test_the_documentation_names_no_refusal_that_there_is_not() -> None:
     rows = re.findall(r"^\| \d{3} \| ([^|]+) \|", (ROOT / "docs/api.md").read_text(), re.M)
-    assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == set(REFUSALS)
+    assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == set(PROBLEM_TYPES)
 
 
 def test_what_nginx_refuses_by_itself_has_pages_and_is_told_as_they_tell_it() -> None:
@@ -65,7 +65,7 @@ def test_what_nginx_refuses_by_itself_has_pages_and_is_told_as_they_tell_it() ->
     )
     assert {"too_many_wrong_keys", "service_unavailable"} < {code for _, _, code, _ in told}
     for address, title, code, retryable in told:
-        refusal = REFUSALS[code]
+        refusal = PROBLEM_TYPES[code]
         assert (address, title, retryable == "true") == (page_of(code), refusal.title, refusal.retryable)
 
 

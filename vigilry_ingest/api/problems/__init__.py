@@ -3,17 +3,17 @@
 from typing import Any
 
 from vigilry_ingest.api.problems.client_errors import MISTAKES
-from vigilry_ingest.api.problems.problem_type import Refusal, page_of
+from vigilry_ingest.api.problems.problem_type import ProblemType, page_of
 from vigilry_ingest.api.problems.server_errors import BROKER, NGINX, SERVICE
 
-__all__ = ["BROKER", "NGINX", "REFUSALS", "Refusal", "page_of", "problem_of"]
+__all__ = ["BROKER", "NGINX", "PROBLEM_TYPES", "ProblemType", "page_of", "problem_of"]
 
-REFUSALS = MISTAKES | SERVICE | BROKER | NGINX
+PROBLEM_TYPES = MISTAKES | SERVICE | BROKER | NGINX
 
 
 def problem_of(code: str, detail: str, *, request_id: str, instance: str | None = None) -> dict[str, Any]:
     """Give what every problem has (RFC 9457); ``instance`` is the path, where one could be read."""
-    refusal = REFUSALS[code]
+    refusal = PROBLEM_TYPES[code]
     members = {
         "type": page_of(code),
         "title": refusal.title,

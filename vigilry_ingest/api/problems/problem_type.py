@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Refusal(NamedTuple):
+class ProblemType(NamedTuple):
     """What a word means: HTTP status, title, cause, mend, and whether the same request may succeed later."""
 
     status: int

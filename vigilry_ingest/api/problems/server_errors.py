@@ -1,14 +1,14 @@
 """The refusals of what fails on the way: in the service, at the broker, and in nginx before both."""
 
-from vigilry_ingest.api.problems.problem_type import Refusal
+from vigilry_ingest.api.problems.problem_type import ProblemType
 
 
-def _for_now(title: str, cause: str, mend: str = "Send it again after Retry-After.") -> Refusal:
-    return Refusal(503, title, cause, mend, retryable=True)
+def _for_now(title: str, cause: str, mend: str = "Send it again after Retry-After.") -> ProblemType:
+    return ProblemType(503, title, cause, mend, retryable=True)
 
 
 SERVICE = {
-    "internal_error": Refusal(
+    "internal_error": ProblemType(
         500,
         "Internal error",
         "Something went wrong in the service itself. The event was not acknowledged.",
@@ -80,7 +80,7 @@ BROKER = {
 }
 # What deploy/nginx.conf answers by itself, in front of the service.
 NGINX = {
-    "too_many_wrong_keys": Refusal(
+    "too_many_wrong_keys": ProblemType(
         429,
         "Too many wrong keys",
         "nginx, in front of the service, says so: too many requests without a usable API key came from your "

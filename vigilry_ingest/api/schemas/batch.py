@@ -1,26 +1,15 @@
 """``POST /ingest/batch``: the items of a batch, each an event of some kind in an envelope of its own."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
-from vigilry_ingest.api.schemas import events, server_error, stripe, webhook
 from vigilry_ingest.api.schemas.fields import Fault, InvalidEvent, pointer_to
-from vigilry_ingest.api.schemas.json_object import (
-    JsonObject,
-    parse_array,
-    parse_enveloped,
-    parse_object,
-)
-from vigilry_ingest.domain.event import Event, Receipt
+from vigilry_ingest.api.schemas.json_object import parse_array, parse_enveloped, parse_object
+from vigilry_ingest.domain.event import Event, EventMetadata
+from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, event_kinds
+from vigilry_ingest.domain.json_object import JsonObject
 
-_READERS: dict[str, Callable[[JsonObject, Receipt], Event]] = {
-    "event": events.to_event,
-    "server_error": server_error.to_event,
-    "webhook": webhook.to_event,
-    "stripe": stripe.to_event,
-}
 _ENVELOPE = ("kind", "idempotencyKey")
 
 
@@ -31,12 +20,12 @@ class Item(NamedTuple):
     idempotency_key: str | None
     body: JsonObject
 
-    def to_event(self, receipt: Receipt) -> Event:
+    def to_event(self, metadata: EventMetadata) -> Event:
         """Make the event that this item describes.
 
         Raises InvalidEvent with every fault of the item.
         """
-        return _READERS[self.kind](self.body, receipt)
+        return event_kinds()[self.kind].build(self.body, metadata)
 
 
 def split_batch(text: bytes) -> list[bytes]:
@@ -67,10 +56,10 @@ def read_item(text: bytes) -> Item:
     """
     envelope, body = parse_enveloped(text, _ENVELOPE)
     kind, key = envelope.get("kind"), envelope.get("idempotencyKey")
-    kind = "event" if kind is None else kind
+    kind = DEFAULT_KIND if kind is None else kind
     faults = []
-    if not isinstance(kind, str) or kind not in _READERS:
-        faults.append(Fault("/kind", "not_allowed", f"Must be one of {', '.join(_READERS)}."))
+    if not isinstance(kind, str) or kind not in event_kinds():
+        faults.append(Fault("/kind", "not_allowed", f"Must be one of {', '.join(event_kinds())}."))
     if key is not None and not isinstance(key, str):
         faults.append(Fault("/idempotencyKey", "wrong_type", "Must be a string."))
     if faults:

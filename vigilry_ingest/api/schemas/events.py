@@ -1,8 +1,9 @@
 """``POST /ingest/events``: a custom event, as sent."""
 
 from vigilry_ingest.api.schemas.fields import EventSchema, Object, Severity, Text
-from vigilry_ingest.api.schemas.json_object import JsonObject
-from vigilry_ingest.domain.event import Event, Receipt
+from vigilry_ingest.domain.event import Event, EventMetadata
+from vigilry_ingest.domain.event_kinds import EventKind
+from vigilry_ingest.domain.json_object import JsonObject
 
 
 class CustomEventSchema(EventSchema):
@@ -19,9 +20,28 @@ class CustomEventSchema(EventSchema):
 _schema = CustomEventSchema()
 
 
-def to_event(body: JsonObject, receipt: Receipt) -> Event:
+def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
     """Make the event that a body describes.
 
     Raises InvalidEvent with every fault of the body.
     """
-    return receipt.event(kind="event", **_schema.read(body))
+    return metadata.event(kind="event", **_schema.read(body))
+
+
+KIND = EventKind(
+    name="event",
+    path="/ingest/events",
+    schema=CustomEventSchema,
+    build=to_event,
+    label="Send an event",
+    operation="sendEvent",
+    component="Event",
+    example={
+        "type": "checkout_failed",
+        "severity": "ERROR",
+        "message": "Payment gateway returned 402",
+        "source": "checkout-service",
+        "correlation": {"user_id": "usr_99", "order_id": "ord_4421"},
+        "payload": {"gateway": "stripe", "code": "card_declined"},
+    },
+)

@@ -11,10 +11,10 @@ import marshmallow
 import msgspec
 from marshmallow import fields, missing
 
-from vigilry_ingest.api.schemas.json_object import JsonObject, Number
+from vigilry_ingest.domain.json_object import JsonNumber, JsonObject
 
 # Nobody mends more at once, and a body may hold a hundred thousand unknown names.
-_MOST_FAULTS = 100
+_MAX_FAULTS = 100
 
 SEVERITIES = ("INFO", "WARN", "ERROR", "CRITICAL")
 
@@ -35,7 +35,7 @@ class InvalidEvent(ValueError):
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         super().__init__("The event does not fit its schema.")
-        self.faults = islice(faults, _MOST_FAULTS)
+        self.faults = islice(faults, _MAX_FAULTS)
 
 
 class _Message(NamedTuple):
@@ -132,7 +132,7 @@ class StatusCode(_Field):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> int:  # noqa: ARG002  marshmallow's signature
-        if not isinstance(value, Number):
+        if not isinstance(value, JsonNumber):
             raise self.make_error("type")
         try:
             number = Decimal(value.text)
@@ -171,7 +171,7 @@ class EventSchema(marshmallow.Schema):
         """Tell the faults in the schema's order, and then the unknown names in the body's."""
         unknown = (name for name in members if name not in self.fields)
         looked_at = {name: members[name] for name in self.fields if name in members}
-        looked_at |= {name: members[name] for name in islice(unknown, _MOST_FAULTS)}
+        looked_at |= {name: members[name] for name in islice(unknown, _MAX_FAULTS)}
         messages: Any = self.validate(looked_at)
         for name in (*self.fields, *looked_at):
             if name in messages:

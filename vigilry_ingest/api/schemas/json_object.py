@@ -2,29 +2,15 @@
 
 import codecs
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
+
+from vigilry_ingest.domain.json_object import JsonNumber, JsonObject
 
 
 class MalformedJson(ValueError):
     """The bytes are not one JSON object in valid UTF-8; says what is wrong and where."""
-
-
-class Number(NamedTuple):
-    """A JSON number, as it was written: it may be longer or larger than any type of Python's takes."""
-
-    text: str
-
-
-class JsonObject(msgspec.Struct, frozen=True):
-    """A JSON object: its exact text, and its members by name.
-
-    A member is str, bool, None, Number, or ``msgspec.Raw`` (the text of an object or array).
-    """
-
-    text: bytes
-    members: Mapping[str, Any]
 
 
 class _Name(str):
@@ -112,7 +98,7 @@ def _member(raw: msgspec.Raw) -> object:
     if first in b"{[":
         return raw
     literal = bytes(view)
-    return _LITERALS[literal] if literal in _LITERALS else Number(literal.decode())
+    return _LITERALS[literal] if literal in _LITERALS else JsonNumber(literal.decode())
 
 
 def _repeated(names: Iterable[str]) -> str:

@@ -3,9 +3,10 @@
 import msgspec
 
 from vigilry_ingest.api.schemas.fields import EventSchema, Object, StatusCode, Text
-from vigilry_ingest.api.schemas.json_object import JsonObject
 from vigilry_ingest.api.schemas.stack import ParsedException, parse_stack
-from vigilry_ingest.domain.event import Event, Receipt
+from vigilry_ingest.domain.event import Event, EventMetadata
+from vigilry_ingest.domain.event_kinds import EventKind
+from vigilry_ingest.domain.json_object import JsonObject
 
 
 class ServerErrorSchema(EventSchema):
@@ -32,7 +33,7 @@ class ServerErrorPayload(msgspec.Struct, omit_defaults=True):
 _schema = ServerErrorSchema()
 
 
-def to_event(body: JsonObject, receipt: Receipt) -> Event:
+def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
     """Make the event that a body describes; the raw stack stays, whether it could be parsed or not.
 
     Raises InvalidEvent with every fault of the body.
@@ -46,7 +47,7 @@ def to_event(body: JsonObject, receipt: Receipt) -> Event:
         stack=stack,
         exception=parse_stack(stack) if stack else None,
     )
-    return receipt.event(
+    return metadata.event(
         kind="server_error",
         type="server_error",
         severity="ERROR",
@@ -54,3 +55,22 @@ def to_event(body: JsonObject, receipt: Receipt) -> Event:
         correlation=fields["correlation"],
         payload=msgspec.json.encode(payload),
     )
+
+
+KIND = EventKind(
+    name="server_error",
+    path="/ingest/server-error",
+    schema=ServerErrorSchema,
+    build=to_event,
+    label="Report an unhandled error",
+    operation="sendServerError",
+    component="ServerError",
+    example={
+        "status_code": 500,
+        "path": "/api/orders",
+        "method": "POST",
+        "error_message": "Cannot read properties of undefined",
+        "stack": "TypeError: Cannot read properties of undefined\n  at processOrder (/app/orders.js:42:15)",
+        "correlation": {"user_id": "usr_99", "order_id": "ord_4421"},
+    },
+)

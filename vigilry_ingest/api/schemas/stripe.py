@@ -4,8 +4,9 @@ import marshmallow
 import msgspec
 
 from vigilry_ingest.api.schemas.fields import EventSchema, Object, Text
-from vigilry_ingest.api.schemas.json_object import JsonObject
-from vigilry_ingest.domain.event import Event, Receipt
+from vigilry_ingest.domain.event import Event, EventMetadata
+from vigilry_ingest.domain.event_kinds import EventKind
+from vigilry_ingest.domain.json_object import JsonObject
 
 
 class StripeSchema(EventSchema):
@@ -38,14 +39,14 @@ _schema = StripeSchema()
 _read_data = msgspec.json.Decoder(_Data).decode
 
 
-def to_event(body: JsonObject, receipt: Receipt) -> Event:
+def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
     """Make the event that a body describes: the payload is the whole of it.
 
     Raises InvalidEvent with every fault of the body.
     """
     fields = _schema.read(body)
     failure = _failure_message(fields["data"])
-    return receipt.event(
+    return metadata.event(
         kind="stripe",
         type=fields["type"],
         severity="ERROR" if _is_failure(fields["type"]) else "INFO",
@@ -66,3 +67,27 @@ def _failure_message(data: bytes) -> str | None:
     except msgspec.ValidationError:
         return None
     return (failed.last_payment_error and failed.last_payment_error.message) or failed.failure_message
+
+
+KIND = EventKind(
+    name="stripe",
+    path="/ingest/stripe",
+    schema=StripeSchema,
+    build=to_event,
+    label="Forward a Stripe event",
+    operation="sendStripeEvent",
+    component="StripeEvent",
+    id_member="id",
+    example={
+        "id": "evt_1ABC...",
+        "type": "payment_intent.payment_failed",
+        "data": {
+            "object": {
+                "id": "pi_1ABC...",
+                "amount": 2999,
+                "currency": "usd",
+                "last_payment_error": {"code": "card_declined"},
+            }
+        },
+    },
+)

@@ -1,8 +1,9 @@
 """``POST /ingest/webhook``: a third party's webhook, forwarded."""
 
 from vigilry_ingest.api.schemas.fields import EventSchema, Object, Severity, Text
-from vigilry_ingest.api.schemas.json_object import JsonObject
-from vigilry_ingest.domain.event import Event, Receipt
+from vigilry_ingest.domain.event import Event, EventMetadata
+from vigilry_ingest.domain.event_kinds import EventKind
+from vigilry_ingest.domain.json_object import JsonObject
 
 
 class WebhookSchema(EventSchema):
@@ -17,13 +18,13 @@ class WebhookSchema(EventSchema):
 _schema = WebhookSchema()
 
 
-def to_event(body: JsonObject, receipt: Receipt) -> Event:
+def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
     """Make the event that a body describes: its type is the provider's event name.
 
     Raises InvalidEvent with every fault of the body.
     """
     fields = _schema.read(body)
-    return receipt.event(
+    return metadata.event(
         kind="webhook",
         type=fields["event"],
         severity=fields["severity"] or "INFO",
@@ -31,3 +32,20 @@ def to_event(body: JsonObject, receipt: Receipt) -> Event:
         message=f"{fields['source']} {fields['event']}",
         payload=fields["payload"],
     )
+
+
+KIND = EventKind(
+    name="webhook",
+    path="/ingest/webhook",
+    schema=WebhookSchema,
+    build=to_event,
+    label="Forward a webhook",
+    operation="sendWebhook",
+    component="Webhook",
+    example={
+        "source": "github",
+        "event": "push",
+        "severity": "INFO",
+        "payload": {"ref": "refs/heads/main", "pusher": {"name": "alice"}},
+    },
+)

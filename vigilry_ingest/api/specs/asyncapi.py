@@ -8,10 +8,11 @@ from vigilry_ingest import __version__
 from vigilry_ingest.api.schemas.batch import read_item
 from vigilry_ingest.api.schemas.fields import SEVERITIES
 from vigilry_ingest.api.schemas.server_error import ServerErrorPayload
-from vigilry_ingest.api.specs.examples import EVENT_ID, EXAMPLES, REQUEST_ID
-from vigilry_ingest.api.specs.schemas import KINDS, Json
+from vigilry_ingest.api.specs.examples import EVENT_ID, REQUEST_ID
+from vigilry_ingest.api.specs.schemas import Json
 from vigilry_ingest.api_keys.format import ENVIRONMENTS
-from vigilry_ingest.domain.event import ENTRY_VERSION, Event, Receipt
+from vigilry_ingest.domain.event import ENTRY_VERSION, Event, EventMetadata
+from vigilry_ingest.domain.event_kinds import event_kinds
 
 _SCHEMAS = "#/components/schemas"
 
@@ -24,7 +25,6 @@ _FIELDS: dict[str, Json] = {
     },
     "kind": {
         "description": "Which endpoint is for it; as an item of a batch it says so itself.",
-        "enum": list(KINDS),
     },
     "type": {"description": "What happened, in the sender's words."},
     "severity": {"description": "How bad it is.", "enum": list(SEVERITIES)},
@@ -93,7 +93,7 @@ def asyncapi() -> Json:
         },
         "components": {
             "messages": {
-                "event": _message("An event", "Entry", {kind: _example(kind) for kind in KINDS}),
+                "event": _message("An event", "Entry", {name: _example(name) for name in event_kinds()}),
                 "deadLetter": _message("A dead letter", "DeadLetter", {"event": _dead() | _example("event")}),
             },
             "schemas": {
@@ -148,6 +148,7 @@ def _entry() -> Json:
         "v": {"type": "string", "const": ENTRY_VERSION, "description": "The version of this form."}
     }
     properties |= {field.name: {"type": "string"} | _FIELDS[field.name] for field in fields}
+    properties["kind"]["enum"] = list(event_kinds())
     properties |= {name: {"type": "string"} | described for name, described in _AGAIN.items()}
     required = ["v", *(field.name for field in fields if field.required)]
     return {"type": "object", "required": required, "properties": properties}
@@ -160,15 +161,15 @@ def _server_error_schemas() -> Json:
 
 def _example(kind: str) -> dict[str, str]:
     """Make the entry of the contract's example, as the service makes it."""
-    receipt = Receipt(
+    metadata = EventMetadata(
         id=EVENT_ID,
         project_id="proj_01M83ZA4Y1VJ7G0M8WQ0D6ZK3N",
         environment="production",
         received_at="2026-11-23T10:30:37.632Z",
         request_id=REQUEST_ID,
     )
-    item = read_item(msgspec.json.encode({"kind": kind} | EXAMPLES[kind]))
-    texts = [text if isinstance(text, str) else text.decode() for text in item.to_event(receipt).to_entry()]
+    item = read_item(msgspec.json.encode({"kind": kind} | event_kinds()[kind].example))
+    texts = [text if isinstance(text, str) else text.decode() for text in item.to_event(metadata).to_entry()]
     return dict(zip(texts[::2], texts[1::2], strict=True))
 
 

@@ -4,16 +4,11 @@ import json
 from typing import Any
 
 from vigilry_ingest.api.problems import BROKER
-from vigilry_ingest.api.specs.examples import EXAMPLES, JOB_ID
+from vigilry_ingest.api.specs.examples import JOB_ID
 from vigilry_ingest.api.specs.responses import BATCH, accepted, answer, refusals_of
-from vigilry_ingest.api.specs.schemas import KINDS, Json, name_of
+from vigilry_ingest.api.specs.schemas import Json
+from vigilry_ingest.domain.event_kinds import EventKind, event_kinds
 
-_TITLES = {
-    "event": ("/ingest/events", "sendEvent", "Send an event"),
-    "server_error": ("/ingest/server-error", "sendServerError", "Report an unhandled error"),
-    "webhook": ("/ingest/webhook", "sendWebhook", "Forward a webhook"),
-    "stripe": ("/ingest/stripe", "sendStripeEvent", "Forward a Stripe event"),
-}
 _OF_ALL = ("method_not_allowed", "internal_error")
 _OF_KEYS = ("missing_api_key", "invalid_api_key", *_OF_ALL, "key_store_unavailable")
 _OF_BODIES = (
@@ -32,7 +27,7 @@ _ASKING = (
 def paths() -> dict[str, Json]:
     """Describe every operation, by path and method."""
     return {
-        **{path: {"post": _sending(kind)} for kind, (path, _, _) in _TITLES.items()},
+        **{kind.path: {"post": _sending(kind)} for kind in event_kinds().values()},
         BATCH: {"post": _batch()},
         "/ingest/jobs/{jobId}": {"get": _job()},
         "/health/live": {"get": _health("live", "Does the process answer?")},
@@ -40,32 +35,33 @@ def paths() -> dict[str, Json]:
     }
 
 
-def _sending(kind: str) -> Json:
-    path, operation, summary = _TITLES[kind]
-    body = _content("application/json", {"$ref": f"#/components/schemas/{name_of(kind)}"}, EXAMPLES[kind])
+def _sending(kind: EventKind) -> Json:
+    body = _content("application/json", {"$ref": f"#/components/schemas/{kind.component}"}, kind.example)
     return {
-        "operationId": operation,
-        "summary": summary,
-        "description": f"Stores one event of kind `{kind}`.",
+        "operationId": kind.operation,
+        "summary": kind.label,
+        "description": f"Stores one event of kind `{kind.name}`.",
         "tags": ["Sending"],
         "parameters": ["IdempotencyKey", "RequestId", "Traceparent"],
         "requestBody": {"required": True, "content": body},
         "responses": {
             "202": accepted("Accepted", "Stored.", "Location", "IdempotentReplayed"),
-            **refusals_of(path, *_SENDING),
+            **refusals_of(kind.path, *_SENDING),
         },
     }
 
 
 def _batch() -> Json:
-    items = {"oneOf": [{"$ref": f"#/components/schemas/{name_of(kind)}Item"} for kind in KINDS]}
+    items = {
+        "oneOf": [{"$ref": f"#/components/schemas/{kind.component}Item"} for kind in event_kinds().values()]
+    }
     listed = {
         "type": "object",
         "required": ["events"],
         "properties": {"events": {"type": "array", "minItems": 1, "items": items}},
         "additionalProperties": False,
     }
-    events = [{"kind": kind} | each for kind, each in EXAMPLES.items()]
+    events = [{"kind": name} | kind.example for name, kind in event_kinds().items()]
     lines = "".join(json.dumps(each) + "\n" for each in events)
     return {
         "operationId": "sendBatch",

@@ -1,6 +1,6 @@
 """What senders are answered, for ``/openapi.json``: headers, acceptances, refusals with their examples."""
 
-from vigilry_ingest.api.problems import REFUSALS, problem_of
+from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
 from vigilry_ingest.api.specs.examples import JOB_ID, REQUEST_ID
 from vigilry_ingest.api.specs.schemas import Json
 
@@ -87,7 +87,7 @@ def refusals_of(path: str, *codes: str) -> Json:
     """Describe the refusals of a path, by status, with an example of each."""
     responses: Json = {}
     for code in codes:
-        status = REFUSALS[code].status
+        status = PROBLEM_TYPES[code].status
         response = responses.setdefault(
             str(status),
             {
@@ -98,7 +98,7 @@ def refusals_of(path: str, *codes: str) -> Json:
         )
         response["description"] = ", ".join(filter(None, [response["description"], f"`{code}`"]))
         response["content"][_PROBLEM]["examples"][code] = {
-            "summary": REFUSALS[code].title,
+            "summary": PROBLEM_TYPES[code].title,
             "value": example_of(code, path),
         }
     return responses
@@ -113,7 +113,7 @@ def _of_the_key(path: str, status: int) -> tuple[str, ...]:
 def example_of(code: str, path: str | None = None) -> Json:
     """Give an example of a refusal, as a sender to a path sees it; by default to one that has it."""
     path = path or _PATHS.get(code, "/ingest/events")
-    example = problem_of(code, REFUSALS[code].cause, request_id=REQUEST_ID, instance=path)
+    example = problem_of(code, PROBLEM_TYPES[code].cause, request_id=REQUEST_ID, instance=path)
     return example | _members_of(code, path)
 
 
@@ -122,7 +122,7 @@ def _members_of(code: str, path: str) -> Json:
     pointer, word, detail = _FAULTS.get(path, _SEVERITY)
     faults = [{"pointer": pointer, "code": word, "detail": detail}]
     if path == BATCH and code in _OF_ITEMS:
-        faults = [{"pointer": _OF_ITEMS[code], "code": code, "detail": REFUSALS[code].cause}]
+        faults = [{"pointer": _OF_ITEMS[code], "code": code, "detail": PROBLEM_TYPES[code].cause}]
     elif code != "invalid_event":
         return {}
     if path != BATCH:

@@ -9,42 +9,27 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import fields
 
-from vigilry_ingest.api.problems import REFUSALS
-from vigilry_ingest.api.schemas.events import CustomEventSchema
-from vigilry_ingest.api.schemas.fields import SEVERITIES, EventSchema, Object, Severity, StatusCode, Text
-from vigilry_ingest.api.schemas.server_error import ServerErrorSchema
-from vigilry_ingest.api.schemas.stripe import StripeSchema
-from vigilry_ingest.api.schemas.webhook import WebhookSchema
-from vigilry_ingest.api.specs.examples import EVENT_ID, EXAMPLES, JOB_ID, REQUEST_ID
+from vigilry_ingest.api.problems import PROBLEM_TYPES
+from vigilry_ingest.api.schemas.fields import SEVERITIES, Object, Severity, StatusCode, Text
+from vigilry_ingest.api.specs.examples import EVENT_ID, JOB_ID, REQUEST_ID
+from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, EventKind, event_kinds
 
 Json = dict[str, Any]
 
-KINDS: dict[str, type[EventSchema]] = {
-    "event": CustomEventSchema,
-    "server_error": ServerErrorSchema,
-    "webhook": WebhookSchema,
-    "stripe": StripeSchema,
-}
-_NAMES = {"event": "Event", "server_error": "ServerError", "webhook": "Webhook", "stripe": "StripeEvent"}
 # What an Idempotency-Key may be: printable ASCII, and no blank at an end, where HTTP would take it off.
 KEY = {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}
 JOB_ID_SCHEMA = {"type": "string", "pattern": "^bull-[0-9]{1,19}$", "examples": [JOB_ID]}
 
 
-def name_of(kind: str) -> str:
-    """Name the schema of a kind of event."""
-    return _NAMES[kind]
-
-
 def add_schemas(spec: APISpec, plugin: MarshmallowPlugin) -> None:
     """Add every schema to the components of a document."""
     plugin.converter.add_attribute_function(_properties)  # type: ignore[union-attr]  # made with the spec
-    for kind, schema in KINDS.items():
-        name = name_of(kind)
-        spec.components.schema(name, schema=schema)
+    for kind in event_kinds().values():
+        name = kind.component
+        spec.components.schema(name, schema=kind.schema)
         made = spec.components.schemas[name]
-        made["additionalProperties"] = schema().unknown == marshmallow.EXCLUDE
-        made["examples"] = [EXAMPLES[kind]]
+        made["additionalProperties"] = kind.schema().unknown == marshmallow.EXCLUDE
+        made["examples"] = [kind.example]
         spec.components.schema(f"{name}Item", _item(made, kind))
     for name, made in _answers().items():
         spec.components.schema(name, made)
@@ -72,21 +57,21 @@ def _properties(_converter: Any, field: fields.Field[Any], **_options: Any) -> M
     return made
 
 
-def _item(schema: Json, kind: str) -> Json:
+def _item(schema: Json, kind: EventKind) -> Json:
     """Put a kind's schema into the envelope that it has in a batch."""
     item = deepcopy(schema)
     properties = item["properties"]
     envelope: Json = {
-        "kind": {"type": "string", "const": kind},
+        "kind": {"type": "string", "const": kind.name},
         "idempotencyKey": KEY | {"type": ["string", "null"]},
     }
-    if kind == "event":
+    if kind.name == DEFAULT_KIND:
         # It is what an item is that does not say.
-        envelope["kind"] = {"type": ["string", "null"], "enum": [kind, None]}
-    item["properties"] = envelope | properties
-    if kind != "event":
+        envelope["kind"] = {"type": ["string", "null"], "enum": [kind.name, None]}
+    else:
         item["required"] = ["kind", *item["required"]]
-    item["examples"] = [{"kind": kind} | EXAMPLES[kind]]
+    item["properties"] = envelope | properties
+    item["examples"] = [{"kind": kind.name} | kind.example]
     return item
 
 
@@ -98,7 +83,7 @@ def _answers() -> dict[str, Json]:
     text: Json = {"type": "string"}
     moment = {"type": "string", "format": "date-time"}
     fault = _object(["pointer", "code", "detail"], pointer=text, code=text, detail=text)
-    kind = {"type": "string", "enum": list(KINDS)}
+    kind = {"type": "string", "enum": list(event_kinds())}
     status = {"type": "string", "enum": ["queued", "processing", "processed", "dead"]}
     return {
         "Accepted": _object(
@@ -158,7 +143,7 @@ def _answers() -> dict[str, Json]:
             | {
                 "description": "The refusal's word. New ones may come: treat one that you do not know by "
                 "`status` and `retryable`.",
-                "examples": list(REFUSALS),
+                "examples": list(PROBLEM_TYPES),
             },
             retryable={"type": "boolean"},
             requestId=text | {"examples": [REQUEST_ID]},

@@ -12,7 +12,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from vigilry_ingest.stream.broker_url import Address, read_address
-from vigilry_ingest.stream.errors import PublishError, reason_of
+from vigilry_ingest.stream.errors import BrokerError, reason_of
 
 
 def make_client(address: Address, *, timeout_s: float) -> Any:
@@ -41,14 +41,14 @@ def make_client(address: Address, *, timeout_s: float) -> Any:
 def open_client(url: str, *, timeout_s: float) -> Iterator[Any]:
     """Open a client for a piece of work, and close it.
 
-    Raises PublishError for whatever redis-py raises inside.
+    Raises BrokerError for whatever redis-py raises inside.
     """
     try:
         with make_client(read_address(url), timeout_s=timeout_s) as client:
             yield client
     except (RedisError, RedisClusterException) as error:
         detail = f"The broker cannot be used: {reason_of(error)}."
-        raise PublishError("broker_unavailable", detail) from error
+        raise BrokerError("broker_unavailable", detail) from error
 
 
 def find_primary(address: Address, *, timeout_s: float) -> tuple[str, int]:

@@ -31,7 +31,7 @@ class Node:
     def exchange(self, commands: Sequence[Command], deadline: float) -> list[Any]:
         """Send commands as one pipeline and return a reply for each, a redis.ResponseError being one too.
 
-        Raises PublishError when the connection fails. Nothing is ever sent twice.
+        Raises BrokerError when the connection fails. Nothing is ever sent twice.
         """
         connection = self._open(deadline)
         try:

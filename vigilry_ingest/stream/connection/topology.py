@@ -22,7 +22,7 @@ Find = Callable[[float], "Table"]
 Table = Sequence[Host | None]
 
 
-class Routes:
+class Topology:
     """The table of servers: looked up when first needed, and again after a server gave cause for doubt."""
 
     def __init__(self, find: Find) -> None:
@@ -35,7 +35,7 @@ class Routes:
     def host_of(self, partition: int, deadline: float) -> Host | None:
         """Give the server of a partition.
 
-        Raises PublishError when none is known by the deadline.
+        Raises BrokerError when none is known by the deadline.
         """
         if self._in_doubt:
             self._ask(deadline)
@@ -44,13 +44,13 @@ class Routes:
     def hosts(self, deadline: float) -> set[Host | None]:
         """Give every server that serves a partition.
 
-        Raises PublishError when none is known by the deadline.
+        Raises BrokerError when none is known by the deadline.
         """
         if self._in_doubt:
             self._ask(deadline)
         return set(self._table)
 
-    def doubt(self) -> None:
+    def invalidate(self) -> None:
         """Look the table up again before the next use: a server failed, or says that it is no primary."""
         self._in_doubt = True
 
@@ -84,18 +84,18 @@ class Routes:
             self._mutex.release()
 
 
-def routes_of(address: Address, partitions: int) -> Routes:
-    """Make the routes of a broker; nothing is asked yet."""
+def topology_of(address: Address, partitions: int) -> Topology:
+    """Make the topology of a broker; nothing is asked yet."""
     if address.form == "cluster":
-        return Routes(lambda deadline: _find_in_cluster(address, partitions, deadline))
+        return Topology(lambda deadline: _find_in_cluster(address, partitions, deadline))
     if address.form == "sentinel":
-        return Routes(
+        return Topology(
             lambda deadline: (
                 [find_primary(address, timeout_s=max(deadline - time.monotonic(), 0.01))] * partitions
             )
         )
     host = address.hosts[0] if address.hosts else None
-    return Routes(lambda _deadline: [host] * partitions)
+    return Topology(lambda _deadline: [host] * partitions)
 
 
 def _find_in_cluster(address: Address, partitions: int, deadline: float) -> Table:

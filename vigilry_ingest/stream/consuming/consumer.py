@@ -12,18 +12,18 @@ from vigilry_ingest.domain.handler import Handler
 from vigilry_ingest.domain.ids import new_id
 from vigilry_ingest.stream.broker_url import read_address
 from vigilry_ingest.stream.connection.client import make_client
-from vigilry_ingest.stream.consuming.dispatcher import Hands
+from vigilry_ingest.stream.consuming.dispatcher import Dispatcher
 from vigilry_ingest.stream.consuming.leases import Leases
 from vigilry_ingest.stream.consuming.pending import has_strays, make_group, pending_ids, remove_idle_consumers
 from vigilry_ingest.stream.consuming.retention import trim
-from vigilry_ingest.stream.consuming.stop_flag import Stopping
-from vigilry_ingest.stream.consuming.stream_reader import BLOCK_MS, Intake
+from vigilry_ingest.stream.consuming.stop_flag import StopFlag
+from vigilry_ingest.stream.consuming.stream_reader import BLOCK_MS, StreamReader
 
 _log = logging.getLogger(__name__)
 
 _CLIENT_TIMEOUT_S = 5.0
 _TIDY_EVERY_S = 1.0
-_LONGEST_PAUSE_S = 5.0
+_MAX_PAUSE_S = 5.0
 
 
 class Limits(NamedTuple):
@@ -54,7 +54,7 @@ class Consumer:
         self._partitions = partitions
         self._limits = limits
         self._name = new_id(f"{socket.gethostname()}:{os.getpid()}")
-        self._stopping = Stopping()
+        self._stopping = StopFlag()
 
     def stop(self) -> None:
         """Let ``run`` end after the batch in hand; may be called from a signal handler."""
@@ -69,21 +69,21 @@ class Consumer:
                 with make_client(self._address, timeout_s=_CLIENT_TIMEOUT_S) as client:
                     self._work(client)
             except (RedisError, RedisClusterException) as error:
-                has_worked = time.monotonic() - begun_at > _LONGEST_PAUSE_S
-                pause_s = 0.1 if has_worked or not pause_s else min(pause_s * 2, _LONGEST_PAUSE_S)
+                has_worked = time.monotonic() - begun_at > _MAX_PAUSE_S
+                pause_s = 0.1 if has_worked or not pause_s else min(pause_s * 2, _MAX_PAUSE_S)
                 _log.warning("the broker fails, trying again in %.1f s: %s", pause_s, str(error)[:200])
 
     def _work(self, client: Any) -> None:
-        hands = Hands(
+        hands = Dispatcher(
             client, self._handler, group=self._group, name=self._name,
-            most_deliveries=self._limits.deliveries, stopping=self._stopping,
+            max_deliveries=self._limits.deliveries, stopping=self._stopping,
             held=lambda: leases.still_held(),
         )  # fmt: skip
         leases = Leases(
             client, group=self._group, name=self._name, partitions=self._partitions,
             on_tick=lambda: self._end_when_hung(hands),
         )  # fmt: skip
-        intake = Intake(
+        intake = StreamReader(
             client, group=self._group, name=self._name, batch=self._limits.batch,
             is_cluster=self._address.form == "cluster",
         )  # fmt: skip
@@ -92,7 +92,7 @@ class Consumer:
             while not self._stopping.is_set():
                 turns.take(self._stopping)
 
-    def _end_when_hung(self, hands: Hands) -> None:
+    def _end_when_hung(self, hands: Dispatcher) -> None:
         busy_s = hands.busy_s()
         if busy_s > self._limits.handler_s:
             # A call cannot be interrupted from outside. Its leases run out, another worker takes over, and
@@ -105,7 +105,7 @@ class _Turns:
     """The turns of a worker on one client: take over, try again, read, hand over, tidy up."""
 
     def __init__(
-        self, client: Any, hands: Hands, leases: Leases, intake: Intake, *, group: str, name: str
+        self, client: Any, hands: Dispatcher, leases: Leases, intake: StreamReader, *, group: str, name: str
     ) -> None:
         self._client = client
         self._hands = hands
@@ -116,7 +116,7 @@ class _Turns:
         self._known: set[int] = set()
         self._tidied_at = 0.0
 
-    def take(self, stopping: Stopping) -> None:
+    def take(self, stopping: StopFlag) -> None:
         """Take one turn; it blocks for a moment when there is nothing to do.
 
         Raises redis.RedisError.
@@ -149,7 +149,7 @@ class _Turns:
         self._known -= self._hands.handle([each for each in deliveries if each.partition in mine])
         self._tidy(held & mine)
 
-    def _take_over(self, partition: int, stopping: Stopping) -> None:
+    def _take_over(self, partition: int, stopping: StopFlag) -> None:
         """Begin with what was delivered to the partition's last worker and not acknowledged.
 
         Each by itself: if one of them had killed or hung that worker, it does so alone the next time.

@@ -19,11 +19,11 @@ from vigilry_ingest.stream.redis_keys import (
 # What the index says of a dead letter that was deleted.
 DROPPED = "dropped"
 
-_BURY = files("vigilry_ingest.stream.consuming").joinpath("bury.lua").read_text()
-_REVIVE = files("vigilry_ingest.stream.consuming").joinpath("revive.lua").read_text()
+_DEAD_LETTER = files("vigilry_ingest.stream.consuming").joinpath("dead_letter.lua").read_text()
+_REQUEUE = files("vigilry_ingest.stream.consuming").joinpath("requeue.lua").read_text()
 _DROP = files("vigilry_ingest.stream.consuming").joinpath("drop.lua").read_text()
 _LONGEST_REASON = 500
-_MOST_ARGUMENTS = 4000
+_MAX_ARGUMENTS = 4000
 _OWN = (b"dead_group", b"dead_entry", b"dead_reason", b"dead_deliveries", b"dead_at")
 
 
@@ -46,7 +46,7 @@ class DeadLetter(NamedTuple):
             return None
 
 
-def bury(
+def dead_letter(
     client: Any, partition: int, group: str, entry_id: bytes, entry: Mapping[bytes, bytes], *, reason: str,
     deliveries: int,
 ) -> None:  # fmt: skip
@@ -60,7 +60,7 @@ def bury(
     first = first if is_entry_id(first) else entry_id
     own = {name: value for name, value in entry.items() if name not in (b"first_entry", b"for_group")}
     fields = [part for pair in own.items() for part in pair]
-    if len(fields) > _MOST_ARGUMENTS:
+    if len(fields) > _MAX_ARGUMENTS:
         # No event has so many, and a script cannot pass so many on. Without the index its job cannot be asked
         # for, and garbage has none.
         with client.pipeline(transaction=True) as step:
@@ -70,7 +70,7 @@ def bury(
             step.execute()
         return
     client.eval(
-        _BURY, 3, events_key(partition), dead_key(partition), dead_index_key(partition),
+        _DEAD_LETTER, 3, events_key(partition), dead_key(partition), dead_index_key(partition),
         group, entry_id, first, reason[:_LONGEST_REASON], deliveries, now, *fields,
     )  # fmt: skip
 
@@ -85,7 +85,7 @@ def dead_letters(client: Any, partitions: int) -> Iterator[DeadLetter]:
             yield _read(partition, letter_id, fields)
 
 
-def dead_letter(client: Any, letter_id: str) -> DeadLetter | None:
+def find_dead_letter(client: Any, letter_id: str) -> DeadLetter | None:
     """Find one dead letter.
 
     Raises redis.RedisError.
@@ -97,7 +97,7 @@ def dead_letter(client: Any, letter_id: str) -> DeadLetter | None:
     return _read(int(partition), *found[0]) if found else None
 
 
-def revive(client: Any, letter: DeadLetter) -> bool:
+def requeue(client: Any, letter: DeadLetter) -> bool:
     """Put a dead letter back on its stream, for its own group alone; False when it was gone.
 
     Raises redis.RedisError.
@@ -106,7 +106,7 @@ def revive(client: Any, letter: DeadLetter) -> bool:
     keys = (events_key(int(partition)), dead_key(int(partition)), dead_index_key(int(partition)))
     fields = [part for pair in letter.entry.items() for part in pair]
     first = _entry_id(letter)
-    return client.eval(_REVIVE, 3, *keys, own_id, letter.group, first, *fields) is not None
+    return client.eval(_REQUEUE, 3, *keys, own_id, letter.group, first, *fields) is not None
 
 
 def drop(client: Any, letter: DeadLetter) -> bool:

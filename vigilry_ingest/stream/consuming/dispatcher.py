@@ -8,23 +8,23 @@ from typing import Any
 
 from vigilry_ingest.domain.handler import Delivered, Handler, TryLater
 from vigilry_ingest.observability.metrics import handler_seconds_by, worker_batch_events_by, worker_events_by
-from vigilry_ingest.stream.consuming.dead_letters import bury
+from vigilry_ingest.stream.consuming.dead_letters import dead_letter
 from vigilry_ingest.stream.consuming.pending import Delivery, claim, uncount
-from vigilry_ingest.stream.consuming.stop_flag import Stopping
+from vigilry_ingest.stream.consuming.stop_flag import StopFlag
 from vigilry_ingest.stream.redis_keys import events_key, job_id_of
 
 _log = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 10.0
+_MAX_PAUSE_S = 10.0
 
 
-class Hands:
+class Dispatcher:
     """Calls the handler and settles each delivery: acknowledged, tried again later, or dead."""
 
     def __init__(
         self, client: Any, handler: Handler, *, group: str, name: str,
-        most_deliveries: int, stopping: Stopping, held: Callable[[], set[int]],
+        max_deliveries: int, stopping: StopFlag, held: Callable[[], set[int]],
     ) -> None:  # fmt: skip
         """Prepare; ``held`` tells which partitions are this worker's at the moment."""
         self._held = held
@@ -32,7 +32,7 @@ class Hands:
         self._handler = handler
         self._group = group
         self._name = name
-        self._most_deliveries = most_deliveries
+        self._max_deliveries = max_deliveries
         self._stopping = stopping
         # When each failed entry is due again, on the monotonic clock.
         self._failed: dict[tuple[int, bytes], float] = {}
@@ -106,14 +106,16 @@ class Hands:
         return delivery.entry.get(b"for_group", self._group.encode()) != self._group.encode()
 
     def _read(self, delivery: Delivery) -> Delivered | None:
-        if delivery.attempts > self._most_deliveries:
-            self._bury(delivery, "It was delivered too often without an answer: its worker died or hung.")
+        if delivery.attempts > self._max_deliveries:
+            self._dead_letter(
+                delivery, "It was delivered too often without an answer: its worker died or hung."
+            )
             return None
         try:
             job_id = job_id_of(delivery.entry.get(b"first_entry", delivery.entry_id))
             return Delivered.from_delivery(delivery.entry, job_id, delivery.attempts)
         except ValueError as error:
-            self._bury(delivery, f"It is not an event: {error}.")
+            self._dead_letter(delivery, f"It is not an event: {error}.")
             return None
 
     def _call(self, events: Sequence[Delivered]) -> Exception | None:
@@ -136,18 +138,18 @@ class Hands:
             _log.warning("the handler cannot work, trying again in %.1f s: %s", pause_s, failure)
             if self._stopping.wait(pause_s):
                 return failure
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            pause_s = min(pause_s * 2, _MAX_PAUSE_S)
 
     def _settle(self, delivery: Delivery, failure: Exception | None) -> None:
         if failure is None:
             self._acknowledge([delivery])
         elif isinstance(failure, TryLater):
             self._leave([delivery])
-        elif delivery.attempts >= self._most_deliveries:
-            self._bury(delivery, f"{type(failure).__name__}: {failure}")
+        elif delivery.attempts >= self._max_deliveries:
+            self._dead_letter(delivery, f"{type(failure).__name__}: {failure}")
         else:
             worker_events_by(self._group, "failed").inc()
-            pause_s = min(_SHORTEST_PAUSE_S * 4**delivery.attempts, _LONGEST_PAUSE_S)
+            pause_s = min(_SHORTEST_PAUSE_S * 4**delivery.attempts, _MAX_PAUSE_S)
             self._failed[delivery.partition, delivery.entry_id] = time.monotonic() + pause_s
             _log.warning("the handler failed on one event, trying again in %.1f s", pause_s, exc_info=failure)
 
@@ -164,10 +166,10 @@ class Hands:
         for key, entry_ids in by_key.items():
             self._client.xack(key, self._group, *entry_ids)
 
-    def _bury(self, delivery: Delivery, reason: str) -> None:
+    def _dead_letter(self, delivery: Delivery, reason: str) -> None:
         worker_events_by(self._group, "dead").inc()
         _log.error("event %s goes to the dead letters: %s", job_id_of(delivery.entry_id), reason)
-        bury(
+        dead_letter(
             self._client, delivery.partition, self._group, delivery.entry_id, delivery.entry,
             reason=reason, deliveries=delivery.attempts,
         )  # fmt: skip

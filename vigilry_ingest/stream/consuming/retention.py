@@ -14,7 +14,7 @@ _TRIM = files("vigilry_ingest.stream.consuming").joinpath("trim.lua").read_text(
 # A group with something to do whose consumers have all been away for this long looks abandoned.
 _ABANDONED_S = 3600.0
 # Each is read with its body, by every scrape of the metrics.
-_MOST_COUNTED = 500
+_MAX_COUNTED = 500
 
 
 class GroupState(NamedTuple):
@@ -121,8 +121,8 @@ def _lag(client: Any, key: str, group: dict[str, Any], *, most: int) -> int:
     if group.get("lag") is not None:
         return int(group["lag"])
     undelivered = entries_of(client, key, b"(" + group["last-delivered-id"])
-    counted = sum(1 for _ in islice(undelivered, _MOST_COUNTED))
-    return counted if counted < _MOST_COUNTED else max(most, counted)
+    counted = sum(1 for _ in islice(undelivered, _MAX_COUNTED))
+    return counted if counted < _MAX_COUNTED else max(most, counted)
 
 
 def _idle_s(client: Any, key: str, group: str) -> float:

@@ -3,7 +3,7 @@
 from queue import Empty, SimpleQueue
 
 
-class Stopping:
+class StopFlag:
     """Like a threading.Event that is set once, but may be set by a signal that interrupts its own ``wait``.
 
     An Event's lock is not reentrant, so there the two would wait for one another; SimpleQueue.put is made for

@@ -12,7 +12,7 @@ BLOCK_MS = 500
 _BLOCK_IN_CLUSTER_MS = 100
 
 
-class Intake:
+class StreamReader:
     """Reads the partitions of a worker, a batch at a time, and waits a moment when there is nothing."""
 
     def __init__(self, client: Any, *, group: str, name: str, batch: int, is_cluster: bool) -> None:

@@ -14,7 +14,7 @@ _SOURCE = files("vigilry_ingest.stream.publishing").joinpath("append.lua").read_
 _DIGEST = hashlib.sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
 
 
-class Once(NamedTuple):
+class IdempotencyKey(NamedTuple):
     """A key under which an event is appended at most once.
 
     ``scope`` keeps the keys of different endpoints apart; with an empty ``fingerprint`` the key alone
@@ -41,7 +41,7 @@ class Append(NamedTuple):
 
 def append_of(
     event: Event,
-    once: Sequence[Once],
+    once: Sequence[IdempotencyKey],
     *,
     partition: int,
     most: int,

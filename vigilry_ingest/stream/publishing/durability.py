@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import RedisError
 
 from vigilry_ingest.stream.connection.node import Command
-from vigilry_ingest.stream.errors import PublishError
+from vigilry_ingest.stream.errors import BrokerError
 
 _FORM = re.compile(r"memory|fsync|replicas:([1-9][0-9]?)", re.ASCII)
 # The wait ends this much before the deadline, so that its answer still arrives within it: the server looks
@@ -32,7 +32,7 @@ class Durability(NamedTuple):
             return ("WAIT", self.replicas, timeout_ms)
         return None
 
-    def shortfall(self, reply: Any) -> PublishError | None:
+    def shortfall(self, reply: Any) -> BrokerError | None:
         """Say what is missing according to the answer to ``command``."""
         if isinstance(reply, RedisError):
             return _not_durable(f"The broker cannot promise what is asked of it: {reply}.")
@@ -55,8 +55,8 @@ def read_durability(text: str) -> Durability:
     return Durability(fsync=text == "fsync", replicas=int(match[1] or 0))
 
 
-def _not_durable(reason: str) -> PublishError:
-    return PublishError(
+def _not_durable(reason: str) -> BrokerError:
+    return BrokerError(
         "broker_not_durable",
         f"{reason} The event may have been stored; a retry with the same Idempotency-Key is safe.",
     )

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
-from vigilry_ingest.stream.errors import PublishError, not_answered, not_sent
+from vigilry_ingest.stream.errors import BrokerError, not_answered, not_sent
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
 
 # So that one exchange stays far below the deadline whatever has piled up behind a slow one.
-MOST_IN_GROUP = 256
+MAX_IN_GROUP = 256
 
 
 def _is_alone() -> bool:
@@ -30,7 +30,7 @@ class _Member(Generic[Item, Reply]):
         self.gate = threading.Lock()
         self.gate.acquire()
         self.group: list[_Member[Item, Reply]] | None = None
-        self.answers: Sequence[Reply | PublishError] | PublishError | None = None
+        self.answers: Sequence[Reply | BrokerError] | BrokerError | None = None
 
 
 class GroupCommit(Generic[Item, Reply]):
@@ -38,20 +38,20 @@ class GroupCommit(Generic[Item, Reply]):
 
     There is no timer and no thread. Nothing but locks is used, so it is right under threads, under gevent
     (whose locks replace these), and in a synchronous worker. ``exchange`` gets the items of a group and a
-    deadline on the monotonic clock; it returns an answer for each, a PublishError being that item's alone, or
-    raises PublishError for all of them.
+    deadline on the monotonic clock; it returns an answer for each, a BrokerError being that item's alone, or
+    raises BrokerError for all of them.
     """
 
-    def __init__(self, exchange: Callable[[Sequence[Item], float], Sequence[Reply | PublishError]]) -> None:
+    def __init__(self, exchange: Callable[[Sequence[Item], float], Sequence[Reply | BrokerError]]) -> None:
         self._exchange = exchange
         self._mutex = threading.Lock()
         self._led = False
         self._waiting: list[_Member[Item, Reply]] = []
 
-    def submit(self, items: Sequence[Item], deadline: float) -> Sequence[Reply | PublishError]:
+    def submit(self, items: Sequence[Item], deadline: float) -> Sequence[Reply | BrokerError]:
         """Exchange items, alone or in a group, and return an answer for each by the deadline.
 
-        Raises PublishError: the group's, or ``broker_timeout``.
+        Raises BrokerError: the group's, or ``broker_timeout``.
         """
         member: _Member[Item, Reply] = _Member(items)
         with self._mutex:
@@ -68,7 +68,7 @@ class GroupCommit(Generic[Item, Reply]):
             self._lead(member.group, deadline)
         if member.answers is None:
             raise not_answered()
-        if isinstance(member.answers, PublishError):
+        if isinstance(member.answers, BrokerError):
             raise member.answers
         return member.answers
 
@@ -89,7 +89,7 @@ class GroupCommit(Generic[Item, Reply]):
             self._pass_on()
             raise
         with self._mutex:
-            first.group = [first, *self._take(MOST_IN_GROUP - len(first.items))]
+            first.group = [first, *self._take(MAX_IN_GROUP - len(first.items))]
 
     def _take(self, most: int) -> list[_Member[Item, Reply]]:
         """Take those who have waited the longest, with so many items in all."""
@@ -123,21 +123,21 @@ class GroupCommit(Generic[Item, Reply]):
                 member.answers = not_sent("The broker is too slow; the event was not sent.")
 
     def _lead(self, group: list[_Member[Item, Reply]], deadline: float) -> None:
-        answers: Sequence[Reply | PublishError] | PublishError = not_answered()
+        answers: Sequence[Reply | BrokerError] | BrokerError = not_answered()
         try:
             answers = self._exchange([item for member in group for item in member.items], deadline)
-        except PublishError as error:
+        except BrokerError as error:
             answers = error
         finally:
             # Also when the leader is being stopped in the middle: nobody is left to wait for it.
             self._settle(group, answers)
 
     def _settle(
-        self, group: list[_Member[Item, Reply]], answers: Sequence[Reply | PublishError] | PublishError
+        self, group: list[_Member[Item, Reply]], answers: Sequence[Reply | BrokerError] | BrokerError
     ) -> None:
         """Pass the lead on first, so that the next group is under way, and hand out the answers."""
         self._pass_on()
-        each = None if isinstance(answers, PublishError) else iter(answers)
+        each = None if isinstance(answers, BrokerError) else iter(answers)
         for member in group:
             member.answers = answers if each is None else list(islice(each, len(member.items)))
             if member.gate.locked():
@@ -149,7 +149,7 @@ class GroupCommit(Generic[Item, Reply]):
                 self._led = False
                 return
             # One at least, however many items it has.
-            group = self._take(max(MOST_IN_GROUP, len(self._waiting[0].items)))
+            group = self._take(max(MAX_IN_GROUP, len(self._waiting[0].items)))
             # The youngest leads, because it has the most time left: an elder's deadline must not cut short
             # the exchange of those who came after it.
             leader = group[-1]

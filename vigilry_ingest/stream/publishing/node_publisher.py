@@ -8,8 +8,8 @@ from redis.exceptions import NoScriptError, RedisError
 
 from vigilry_ingest.observability.metrics import GROUP_EVENTS, PUBLISH_SECONDS
 from vigilry_ingest.stream.connection.node import Command, Node
-from vigilry_ingest.stream.connection.topology import Routes
-from vigilry_ingest.stream.errors import Moved, PublishError, explain
+from vigilry_ingest.stream.connection.topology import Topology
+from vigilry_ingest.stream.errors import BrokerError, Moved, explain
 from vigilry_ingest.stream.publishing.append_script import Append
 from vigilry_ingest.stream.publishing.durability import Durability
 from vigilry_ingest.stream.publishing.group_commit import GroupCommit
@@ -39,45 +39,45 @@ class Appended(NamedTuple):
     reset_us: int = 0
 
 
-class Lane:
+class NodePublisher:
     """The way to one server, shared by all requests of a process; each exchange is one round trip."""
 
-    def __init__(self, node: Node, durability: Durability, routes: Routes) -> None:
+    def __init__(self, node: Node, durability: Durability, topology: Topology) -> None:
         self._node = node
         self._durability = durability
-        self._routes = routes
+        self._topology = topology
         self._group: GroupCommit[Append, Appended] = GroupCommit(self._exchange)
 
-    def append(self, appends: Sequence[Append], deadline: float) -> Sequence[Appended | PublishError]:
+    def append(self, appends: Sequence[Append], deadline: float) -> Sequence[Appended | BrokerError]:
         """Append, alone or in a group, and return an answer for each.
 
-        It is Moved when another server is to be asked. Raises PublishError by the deadline.
+        It is Moved when another server is to be asked. Raises BrokerError by the deadline.
         """
         try:
             answers = self._group.submit(appends, deadline)
-        except PublishError as error:
+        except BrokerError as error:
             self._look_at(error)
             raise
         for answer in answers:
-            if isinstance(answer, PublishError):
+            if isinstance(answer, BrokerError):
                 self._look_at(answer)
         return answers
 
-    def _look_at(self, error: PublishError) -> None:
+    def _look_at(self, error: BrokerError) -> None:
         if error.code in _DOUBTFUL:
-            self._routes.doubt()
+            self._topology.invalidate()
 
     def close(self) -> None:
         """Drop the connection."""
         self._node.close()
 
-    def _exchange(self, appends: Sequence[Append], deadline: float) -> list[Appended | PublishError]:
+    def _exchange(self, appends: Sequence[Append], deadline: float) -> list[Appended | BrokerError]:
         # Counted by group, because each count costs 2 µs.
         GROUP_EVENTS.observe(len(appends))
         with PUBLISH_SECONDS.time():
             return self._append(appends, deadline)
 
-    def _append(self, appends: Sequence[Append], deadline: float) -> list[Appended | PublishError]:
+    def _append(self, appends: Sequence[Append], deadline: float) -> list[Appended | BrokerError]:
         # The first exchange brings the script's source along: a server that lacks it would spend the deadline
         # waiting for the durability of nothing.
         replies = self._run(appends, deadline, by_digest=self._node.is_connected)
@@ -109,11 +109,11 @@ class Lane:
         return [reply if isinstance(reply, RedisError) else shortfall for reply in own]
 
 
-def _answer(reply: Any) -> Appended | PublishError:
+def _answer(reply: Any) -> Appended | BrokerError:
     if isinstance(reply, bytes):
         return Appended(reply, False)
     if isinstance(reply, list):
         return Appended(reply[0], bool(reply[1]), *reply[2:])
-    if isinstance(reply, PublishError):
+    if isinstance(reply, BrokerError):
         return reply
     return Moved.read(reply) or explain(reply)

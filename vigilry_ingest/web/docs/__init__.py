@@ -8,11 +8,11 @@ import msgspec
 from flask import Blueprint, Response, abort, render_template, request, send_from_directory
 
 from vigilry_ingest import __version__
-from vigilry_ingest.api.problems import REFUSALS, page_of
+from vigilry_ingest.api.problems import PROBLEM_TYPES, page_of
 from vigilry_ingest.api.specs.asyncapi import asyncapi
-from vigilry_ingest.api.specs.examples import EXAMPLES
 from vigilry_ingest.api.specs.openapi import openapi
 from vigilry_ingest.api.specs.responses import example_of
+from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, event_kinds
 from vigilry_ingest.services import services
 from vigilry_ingest.web.docs.code_examples import GROUPS, in_colour, programs
 from vigilry_ingest.web.flask_app import status_line
@@ -53,7 +53,7 @@ def protect(answer: Response) -> Response:
 def show_home() -> Response:
     """Say what this is and where the documentation is."""
     about = {"name": "Vigilry Ingest", "version": __version__, **_WHERE}
-    return _page_with_origin("home.html", about, example=_pretty(EXAMPLES["event"]))
+    return _page_with_origin("home.html", about, example=_pretty(event_kinds()[DEFAULT_KIND].example))
 
 
 @blueprint.get("/docs")
@@ -65,13 +65,13 @@ def show_reference() -> Response:
 @blueprint.get("/docs/errors")
 def show_errors() -> Response:
     """List every refusal."""
-    return _page("errors.html", {code: _explained(code) for code in REFUSALS}, refusals=REFUSALS)
+    return _page("errors.html", {code: _explained(code) for code in PROBLEM_TYPES}, refusals=PROBLEM_TYPES)
 
 
 @blueprint.get("/docs/errors/<code>")
 def show_error(code: str) -> Response:
     """Explain one refusal."""
-    refusal = REFUSALS.get(code)
+    refusal = PROBLEM_TYPES.get(code)
     if refusal is None:
         return _missing("refusal", "/docs/errors")
     head, told = f"HTTP/1.1 {status_line(refusal.status)}", _pretty(example_of(code))
@@ -157,7 +157,9 @@ def _pretty(value: Mapping[str, Any]) -> str:
 
 
 def _explained(code: str) -> dict[str, Any]:
-    return {"code": code, "type": page_of(code)} | REFUSALS[code]._asdict() | {"example": example_of(code)}
+    return (
+        {"code": code, "type": page_of(code)} | PROBLEM_TYPES[code]._asdict() | {"example": example_of(code)}
+    )
 
 
 def _document(members: Mapping[str, Any]) -> Response:

@@ -4,16 +4,16 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify
 
-from vigilry_ingest.storage.deadlines import ask
+from vigilry_ingest.storage.deadlines import run_with_deadline
 from vigilry_ingest.storage.event_queries import find_job, to_event
-from vigilry_ingest.stream.job_status import find_standing
+from vigilry_ingest.stream.job_status import find_job_status
 from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, job_number_of
 from vigilry_ingest.web.request import this_request
 
 blueprint = Blueprint("jobs", __name__)
 
 
-@blueprint.get("/jobs/<job_id>")
+@blueprint.get("/ingest/jobs/<job_id>")
 def show_job(job_id: str) -> Response:
     """Tell where a job stands, while its entry is on the stream and after it was stored and trimmed."""
     number = job_number_of(job_id)
@@ -28,8 +28,8 @@ def show_job(job_id: str) -> Response:
 def _stored(number: int) -> dict[str, Any] | None:
     request = this_request()
     engine, project_id = request.services.engine, request.caller.project_id
-    patience_s = request.services.config.publish_timeout_ms / 1000
-    row = ask(lambda: find_job(engine, project_id, number), patience_s)
+    timeout_s = request.services.config.publish_timeout_ms / 1000
+    row = run_with_deadline(lambda: find_job(engine, project_id, number), timeout_s)
     if row is None:
         return None
     return {
@@ -46,7 +46,7 @@ def _on_the_way(job_id: str) -> dict[str, Any] | None:
     request = this_request()
     broker, project_id = request.services.broker, request.caller.project_id
     timeout_s = request.services.config.publish_timeout_ms / 1000
-    standing = find_standing(broker, project_id, job_id, group=DEFAULT_GROUP, timeout_s=timeout_s)
+    standing = find_job_status(broker, project_id, job_id, group=DEFAULT_GROUP, timeout_s=timeout_s)
     if standing is None:
         return None
     answer: dict[str, Any] = {

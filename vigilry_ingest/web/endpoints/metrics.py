@@ -17,7 +17,7 @@ def show_metrics() -> Response:
     streams = StreamGauges(
         config.redis_url,
         partitions=config.stream_partitions,
-        most_entries=config.stream_max_entries,
+        max_entries=config.stream_max_entries,
         timeout_s=config.publish_timeout_ms / 1000,
     )
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
