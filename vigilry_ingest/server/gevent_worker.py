@@ -1,81 +1,162 @@
-"""gunicorn's gevent worker, with each answer sent in one write."""
+"""gunicorn's gevent worker with a short way for plain requests, and a deadline for receiving each request."""
 
+import os
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
-from gevent import getcurrent
-from gunicorn import util
-from gunicorn.http import wsgi
-from gunicorn.workers.base_async import AsyncWorker
-from gunicorn.workers.ggevent import GeventWorker
+from gunicorn import http, util
+from gunicorn.http.wsgi import base_environ
+from gunicorn.workers import ggevent
 
+from vigilry_ingest.server.plain_request import Head, NotPlain, parse_head
+from vigilry_ingest.server.plain_response import PlainResponse
 from vigilry_ingest.server.workers import ProblemResponses
 
-# Longer than deploy/nginx.conf keeps an idle connection, so that no request of nginx's meets a closed one.
-_MAX_WHEN_STOPPING_S = 3.0
+_RECEIVE_BYTES = 16 * 1024
+# Upper bounds in seconds: on receiving a request, and on discarding the rest of a body that was refused.
+_REQUEST_S = 30.0
+_DISCARD_S = 5.0
+# How long an idle connection is kept while the worker stops: longer than deploy/nginx.conf keeps one, so that
+# no request from nginx meets a closed connection.
+_IDLE_WHEN_STOPPING_S = 3.0
 
 
-class _WholeResponse(wsgi.Response):  # type: ignore[misc]  # gunicorn's is Any
-    """A response whose head waits for the first of its body."""
+class _Connection:
+    """A client's connection, and since when it waits for a request or receives one."""
 
-    headers_sent: bool
+    __slots__ = ("client", "is_receiving", "waiting_since")
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._head = b""
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.is_receiving = False
+        self.waiting_since: float | None = None
 
-    def send_headers(self) -> None:
-        """Write the head down; it goes out with what comes next."""
-        if not self.headers_sent:
-            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers)]
-            self._head = "".join((*lines, "\r\n")).encode("latin-1")
-            self.headers_sent = True
+    def receive(self, *, is_receiving: bool) -> bytes:
+        """Return what the client sends next; nothing when the connection ends or its time is up."""
+        if self.waiting_since is None or is_receiving is not self.is_receiving:
+            self.begin_waiting(is_receiving=is_receiving)
+        received: bytes = self.client.recv(_RECEIVE_BYTES)
+        return received
 
-    def _emit_body(self, data: bytes) -> None:
-        head, self._head = self._head, b""
-        if self.chunked:
-            data, head = head + b"%x\r\n%b\r\n" % (len(data), data), b""
-        util.write(self.sock, head + data)
+    def begin_waiting(self, *, is_receiving: bool) -> None:
+        """Start the clock: of a request's arrival, or of an idle connection."""
+        self.is_receiving = is_receiving
+        self.waiting_since = time.monotonic()
 
-    def sendfile(self, respiter: Any) -> bool:  # noqa: ARG002  gunicorn's signature
-        """Leave files to the slow way: those of the documentation are few, and kept by browsers."""
-        return False
+    def end_waiting(self) -> None:
+        """Stop the clock: a whole request has arrived."""
+        self.waiting_since = None
 
-    def close(self) -> None:
-        """Send what has not gone out yet: the head of an empty answer, or the end of a chunked one."""
-        self.send_headers()
-        rest, self._head = self._head, b""
-        if self.chunked:
-            rest += b"0\r\n\r\n"
-        if rest:
-            util.write(self.sock, rest)
+    def close_if_overdue(self, idle_s: float) -> None:
+        """End the wait for more bytes when it takes too long; what has arrived is still answered."""
+        if self.waiting_since is None:
+            return
+        if time.monotonic() - self.waiting_since > (_REQUEST_S if self.is_receiving else idle_s):
+            with suppress(OSError):
+                self.client.shutdown(socket.SHUT_RD)
 
 
-class _WholeAnswers(ProblemResponses, AsyncWorker):  # type: ignore[misc]  # gunicorn's is Any
+class WebWorker(ProblemResponses, ggevent.GeventWorker):  # type: ignore[misc]  # gunicorn's is Any
+    """Serves a plain request with one receive, one parse and one send.
+
+    What is not plain goes through gunicorn's own reader and writer, with the bytes that have arrived: chunked
+    bodies, Expect, Upgrade, HTTP/1.0, percent-encoded paths, large bodies, and whatever has to be refused. A
+    response is sent when it is complete, so an application that fails midway is still answered 500. Receiving
+    a request is bounded in time: connections are checked once a second, which costs a request no timer.
+    """
+
     alive: bool
+    nr: int
 
-    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
-        """Answer one request.
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._connections: set[_Connection] = set()
+        self._base_environ = base_environ(self.cfg) | {"wsgi.multithread": True, "SCRIPT_NAME": ""}
+        self._has_short_way = _has_short_way(self.cfg)
 
-        Raises StopIteration when the connection is to be closed after it.
-        """
-        resp, environ = wsgi.create(req, sock, addr, listener_name, self.cfg, _WholeResponse)
-        environ["wsgi.multithread"] = True
-        self._count()
-        if not self.alive:
-            resp.force_close()
-        body = self.wsgi(environ, resp.start_response)
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve the requests of one connection."""
+        if not self._has_short_way:
+            super().handle(listener, client, addr)
+            return
+        connection = _Connection(client)
+        self._connections.add(connection)
         try:
-            for part in body:
-                resp.write(part)
-            resp.close()
+            client.setblocking(1)
+            self._serve(connection, listener.getsockname(), addr)
+        except OSError as error:
+            self.log.debug("Connection lost: %s", error)
+        except Exception as error:
+            self.handle_error(None, client, addr, error)
         finally:
-            if hasattr(body, "close"):
-                body.close()
-        if resp.should_close():
-            raise StopIteration
+            self._connections.discard(connection)
+            util.close(client)
+
+    def _serve(self, connection: _Connection, server: Any, addr: Any) -> None:
+        name = server if isinstance(server, str) else server[:2]
+        peer = addr[:2] if isinstance(addr, tuple) else None
+        rest: bytes | None = b""
+        while rest is not None:
+            received = rest or connection.receive(is_receiving=False)
+            try:
+                head = _receive_head(connection, received, name, peer)
+            except NotPlain as error:
+                rest = self._serve_by_gunicorn(connection, server, addr, error.received)
+                continue
+            if head is None:
+                return
+            rest = self._serve_plainly(connection, head)
+
+    def _serve_plainly(self, connection: _Connection, head: Head) -> bytes | None:
+        """Serve a plain request; return what has arrived behind it, or None to close the connection."""
+        body, rest = _receive_body(connection, head)
+        connection.end_waiting()
+        environ = head.environ
+        environ.update(self._base_environ)
+        environ["wsgi.input"] = BytesIO(body)
+        self._count()
+        is_last = (
+            not self.alive
+            or len(body) < head.body_length
+            or environ.get("HTTP_CONNECTION", "").lower() == "close"
+        )
+        data = self._run_application(environ, is_last=is_last)
+        sent = connection.client.send(data)
+        if sent < len(data):
+            connection.client.sendall(memoryview(data)[sent:])
+        return None if is_last else rest
+
+    def _run_application(self, environ: dict[str, Any], *, is_last: bool) -> bytes:
+        response = PlainResponse()
+        parts: Iterable[bytes] = self.wsgi(environ, response)
+        try:
+            response.parts.extend(parts)
+            return response.to_bytes(is_last=is_last)
+        finally:
+            if hasattr(parts, "close"):
+                parts.close()
+
+    def _serve_by_gunicorn(
+        self, connection: _Connection, server: Any, addr: Any, received: bytes
+    ) -> bytes | None:
+        """Serve one request by gunicorn's reader and writer; return what ``_serve_plainly`` does."""
+        connection.begin_waiting(is_receiving=True)
+        parser = http.get_parser(self.cfg, connection.client, addr)
+        parser.unreader.unread(received)
+        try:
+            request = next(parser)
+            self.handle_request(server, request, connection.client, addr)
+        except (StopIteration, http.errors.NoMoreData):
+            return None
+        if request.should_close() or not parser.finish_body(deadline=time.monotonic() + _DISCARD_S):
+            return None
+        connection.end_waiting()
+        rest: bytes = parser.unreader.take_buffered()
+        return rest
 
     def _count(self) -> None:
         self.nr += 1
@@ -83,57 +164,48 @@ class _WholeAnswers(ProblemResponses, AsyncWorker):  # type: ignore[misc]  # gun
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
 
-
-class _Connection:
-    """A sender's connection, and since when it has been waiting for a request."""
-
-    __slots__ = ("_client", "_waits_since")
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self._waits_since: float | None = None
-
-    def __enter__(self) -> None:
-        self._waits_since = time.monotonic()
-
-    def __exit__(self, *_error: object) -> None:
-        self._waits_since = None
-
-    def close_if_idle(self, longest_s: float) -> None:
-        """Take no further request when none has come for so long; one that has arrived is still answered."""
-        if self._waits_since is not None and time.monotonic() - self._waits_since > longest_s:
-            with suppress(OSError):
-                self._client.shutdown(socket.SHUT_RD)
-
-
-class WebWorker(GeventWorker, _WholeAnswers):  # type: ignore[misc]  # gunicorn's is Any
-    """The gevent worker; a request is answered by the class behind it.
-
-    gunicorn sends the head and the body of an answer in a packet each. In one, a request was measured to
-    take 30 µs less of the server's 400 µs of CPU, and whoever waits for it wakes up once instead of twice. A
-    timer for each request, against idle connections, took another 10 µs: here they are looked at once a
-    second. A worker that is stopping waits for them no longer than it must.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._connections: dict[object, _Connection] = {}
-
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """Answer the requests of one connection."""
-        self._connections[getcurrent()] = _Connection(client)
-        try:
-            super().handle(listener, client, addr)
-        finally:
-            del self._connections[getcurrent()]
-
-    def timeout_ctx(self) -> _Connection:
-        """Give what gunicorn waits for the next request in."""
-        return self._connections[getcurrent()]
-
     def notify(self) -> None:
-        """Tell gunicorn's master that this worker lives, once a second, and close what is idle."""
+        """Tell the arbiter, once a second, that this worker is alive, and close overdue connections."""
         super().notify()
-        longest_s = self.cfg.keepalive if self.alive else _MAX_WHEN_STOPPING_S
-        for connection in list(self._connections.values()):
-            connection.close_if_idle(longest_s)
+        idle_s = self.cfg.keepalive if self.alive else _IDLE_WHEN_STOPPING_S
+        for connection in list(self._connections):
+            connection.close_if_overdue(idle_s)
+
+
+def _receive_head(connection: _Connection, received: bytes, server: Any, peer: Any) -> Head | None:
+    """Receive the head of a request; None when the connection ends before it does. Raises NotPlain."""
+    while received:
+        head = parse_head(received, server, peer)
+        if head is not None:
+            return head
+        more = connection.receive(is_receiving=True)
+        received = received + more if more else b""
+    return None
+
+
+def _receive_body(connection: _Connection, head: Head) -> tuple[bytes, bytes]:
+    """Return the body and what has arrived behind it; the body is short when the connection ends early."""
+    parts, missing = [head.received], head.end - len(head.received)
+    while missing > 0 and (more := connection.receive(is_receiving=True)):
+        parts.append(more)
+        missing -= len(more)
+    received = parts[0] if len(parts) == 1 else b"".join(parts)
+    return received[head.length : head.end], received[head.end :]
+
+
+def _has_short_way(cfg: Any) -> bool:
+    """Return whether gunicorn's settings are those under which the short way gives the same result."""
+    return bool(
+        cfg.keepalive
+        and not cfg.is_ssl
+        and cfg.proxy_protocol == "off"
+        and cfg.http2_cleartext == "off"
+        and cfg.protocol == "http"
+        and cfg.header_map == "drop"
+        and not cfg.secure_scheme_headers
+        and not cfg.forwarder_headers
+        and not cfg.accesslog
+        and not cfg.casefold_http_method
+        and not cfg.strip_header_spaces
+        and "SCRIPT_NAME" not in os.environ
+    )
