@@ -23,7 +23,7 @@ def test_a_burst_is_let_through_to_the_last_event_whatever_the_rate(
     events = [(an_event(project, str(number)), ()) for number in range(burst + 1)]
     outcomes = publisher.publish_all(events, project, Quota(per_second, burst))
     publisher.close()
-    left = [outcome.left for outcome in outcomes if isinstance(outcome, Published)]
+    left = [outcome.remaining for outcome in outcomes if isinstance(outcome, Published)]
     assert left == list(reversed(range(burst)))
     assert isinstance(outcomes[-1], RateLimited)
     assert outcomes[-1].retry_after == 1
@@ -43,7 +43,7 @@ def test_a_raised_quota_holds_at_once_whatever_the_old_one_had_used_up(valkey: V
         raised = Quota(1000, 1000)
         assert isinstance(publisher.publish_all([(an_event(project), ())], project, raised)[0], RateLimited)
         time.sleep(0.05)
-        assert publisher.publish(an_event(project), quota=raised).left is not None
+        assert publisher.publish(an_event(project), quota=raised).remaining is not None
 
 
 def test_a_lowered_quota_waits_no_longer_than_its_own_burst(valkey: Valkey) -> None:
@@ -64,4 +64,4 @@ def test_a_clock_that_was_set_back_blocks_nobody(valkey: Valkey) -> None:
         assert isinstance(outcome, RateLimited)
         assert outcome.retry_after_s == 1
         time.sleep(1.05)
-        assert publisher.publish(an_event(project), quota=quota).left == 0
+        assert publisher.publish(an_event(project), quota=quota).remaining == 0

@@ -23,6 +23,12 @@ class BrokerError(Exception):
         self.detail = detail
         self.retry_after = retry_after
 
+    def copy(self) -> "BrokerError":
+        """Return the same error with a traceback of its own, for one more caller."""
+        error = BrokerError(self.code, self.detail, retry_after=self.retry_after)
+        error.__cause__ = self.__cause__
+        return error
+
 
 class PublishError(BrokerError):
     """The broker works and refuses this one event: its key was reused, its quota is used up, it has moved."""

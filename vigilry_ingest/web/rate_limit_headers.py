@@ -18,7 +18,7 @@ def quota_headers(quota: Quota | None, outcome: Published | RateLimited) -> list
     if isinstance(outcome, RateLimited):
         left, reset_s = 0, outcome.retry_after_s
     else:
-        left, reset_s = outcome.left or 0, ceil(outcome.reset_us / 1e6)
+        left, reset_s = outcome.remaining or 0, ceil(outcome.reset_us / 1e6)
     most = max(quota)
     return [
         ("RateLimit-Policy", f'"project";q={most};w={ceil(most / quota.per_second)}'),

@@ -15,13 +15,13 @@ from vigilry_ingest.stream.broker_url import Address, Host
 
 
 class _BoundedParser(DefaultParser):  # type: ignore[misc,valid-type]  # redis-py chooses it at run time
-    """A parser that asks anew, before each read of the socket, how much time is left.
+    """A parser that bounds each read of the socket by the time that remains.
 
-    redis-py gives every read the whole time-out, so a peer that drips a byte now and then is never late.
+    redis-py gives every read the whole time-out, so a peer that sends a byte now and then is never late.
     """
 
     def on_connect(self, connection: "BoundedConnection", **options: Any) -> None:
-        """Remember whose time it is."""
+        """Remember the connection's deadline."""
         super().on_connect(connection, **options)
         self._remaining = connection.remaining
 
@@ -31,17 +31,17 @@ class _BoundedParser(DefaultParser):  # type: ignore[misc,valid-type]  # redis-p
 
 
 class BoundedConnection(AbstractConnection):
-    """A connection that spends no more time than its deadline allows, on connecting, writing and reading.
+    """A connection that connects, writes and reads within its deadline, and sends nothing twice.
 
-    redis-py bounds each system call by itself and retries by default: against a peer that accepts and never
-    answers, its ``xadd()`` was measured to raise after 59 s and to have sent the command 11 times.
-    ``deadline`` is on the monotonic clock, in seconds.
+    redis-py bounds each system call alone and retries by default, so its ``xadd()`` to a peer that accepts
+    and never answers takes a minute and sends the command many times. ``deadline`` is on the monotonic clock,
+    in seconds.
     """
 
     deadline = 0.0
 
     def remaining(self) -> float:
-        """Give the seconds that are left, never none."""
+        """Return the seconds until the deadline, at least a millisecond."""
         # Zero would mean "do not block"; a millisecond ends at once and still as a time-out.
         return max(self.deadline - time.monotonic(), 0.001)
 
@@ -56,6 +56,11 @@ class BoundedConnection(AbstractConnection):
         if socket is not None:
             socket.settimeout(self.remaining())
         super().send_packed_command(command, check_health=check_health)
+
+    @property
+    def socket(self) -> Any:
+        """The connected socket, for a caller that reads and writes by its own means."""
+        return self._get_socket()
 
 
 class _TCPConnection(BoundedConnection, Connection):
@@ -78,7 +83,7 @@ def connection_to(address: Address, host: Host | None) -> BoundedConnection:
 
     It connects when it is first used.
     """
-    # Two round trips that would tell the server our library's name are not worth a sender's time.
+    # Two round trips that tell the server the library's name are not worth a sender's time.
     options = address.options | {"driver_info": None, "parser_class": _BoundedParser}
     if host is None:
         return _UnixConnection(path=address.path, **options)

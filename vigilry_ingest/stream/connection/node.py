@@ -1,4 +1,4 @@
-"""One broker server, and the one connection that a process keeps to it."""
+"""One broker server, and one connection to it that one caller uses at a time."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,20 +11,60 @@ from vigilry_ingest.stream.connection.bounded import BoundedConnection
 from vigilry_ingest.stream.errors import explain, not_answered, not_sent
 
 Command = Sequence[str | bytes | int]
+Connect = Callable[[], BoundedConnection]
 
-# A connection that was in use this short a while ago is taken to be alive; an older one is looked at first,
-# so that a broker restarted in a quiet hour costs no sender a 503.
+# A connection that was used this recently is taken to be alive; an older one is checked first, so that a
+# broker restarted in a quiet hour costs no sender a 503.
 _TRUSTED_S = 0.5
 
 
-class Node:
-    """A server that commands can be exchanged with; connects when first used, and again after a break.
+def pack(commands: Sequence[Command]) -> bytes:
+    """Return commands as the bytes of one pipeline."""
+    return b"".join([pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]  # its stub says a pair
 
-    Not to be used by two callers at once: GroupCommit sees to that.
+
+def open_connection(connect: Connect, on_connect: Sequence[Command], deadline: float) -> BoundedConnection:
+    """Connect to a server and send it the first commands, whose replies are not looked at.
+
+    Raises BrokerError when that takes longer than the deadline, on the monotonic clock in seconds.
+    """
+    if time.monotonic() >= deadline:
+        raise not_sent("The broker is too slow; the event was not sent.")
+    connection = connect()
+    connection.deadline = deadline
+    try:
+        connection.connect()
+        if on_connect:
+            connection.send_packed_command([pack(on_connect)])
+            for _ in on_connect:
+                read_reply(connection)
+    except BaseException as error:
+        connection.disconnect()
+        if isinstance(error, exceptions.BusyLoadingError):
+            raise explain(error) from error
+        if isinstance(error, exceptions.RedisError | OSError):
+            raise not_sent() from error
+        raise
+    return connection
+
+
+def read_reply(connection: BoundedConnection) -> Any:
+    """Read one reply; a redis.ResponseError is one too."""
+    try:
+        return connection.read_response()
+    except exceptions.ResponseError as error:
+        return error
+
+
+class Node:
+    """A server that commands can be exchanged with; connects when first used, and again after a failure.
+
+    Not safe to share between threads or greenlets.
     """
 
-    def __init__(self, connect: Callable[[], BoundedConnection]) -> None:
+    def __init__(self, connect: Connect, on_connect: Sequence[Command] = ()) -> None:
         self._connect = connect
+        self._on_connect = on_connect
         self._connection: BoundedConnection | None = None
         self._used_at = 0.0
 
@@ -35,10 +75,8 @@ class Node:
         """
         connection = self._open(deadline)
         try:
-            # In C, and without redis-py's look at each argument: 9 µs less an event.
-            packed = b"".join([pack_command(tuple(each)) for each in commands])  # type: ignore[arg-type]  # its stub says a pair
-            connection.send_packed_command([packed])
-            return [_reply(connection) for _ in commands]
+            connection.send_packed_command([pack(commands)])
+            return [read_reply(connection) for _ in commands]
         except BaseException as error:
             # Also when the worker is being stopped: replies that were not read must not meet the next
             # commands.
@@ -51,11 +89,6 @@ class Node:
         finally:
             self._used_at = time.monotonic()
 
-    @property
-    def is_connected(self) -> bool:
-        """Tell whether there is a connection from before."""
-        return self._connection is not None and self._connection.is_connected
-
     def close(self) -> None:
         """Drop the connection; the next exchange makes a new one."""
         connection, self._connection = self._connection, None
@@ -63,36 +96,22 @@ class Node:
             connection.disconnect()
 
     def _open(self, deadline: float) -> BoundedConnection:
+        connection = self._connection
+        is_old = time.monotonic() - self._used_at > _TRUSTED_S
+        if connection is not None and is_old and has_unexpected_data(connection):
+            self.close()
+            connection = None
+        if connection is None:
+            connection = self._connection = open_connection(self._connect, self._on_connect, deadline)
         if time.monotonic() >= deadline:
             raise not_sent("The broker is too slow; the event was not sent.")
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._connect()
         connection.deadline = deadline
-        try:
-            if connection.is_connected and time.monotonic() - self._used_at > _TRUSTED_S:
-                _drop_if_closed(connection)
-            if not connection.is_connected:
-                connection.connect()
-        except exceptions.BusyLoadingError as error:
-            raise explain(error) from error
-        except (exceptions.RedisError, OSError) as error:
-            connection.disconnect()
-            raise not_sent() from error
         return connection
 
 
-def _reply(connection: BoundedConnection) -> Any:
+def has_unexpected_data(connection: BoundedConnection) -> bool:
+    """Return whether an idle connection has something to read, as when the server has closed it."""
     try:
-        return connection.read_response()
-    except exceptions.ResponseError as error:
-        return error
-
-
-def _drop_if_closed(connection: BoundedConnection) -> None:
-    try:
-        unexpected = connection.can_read(0)
+        return bool(connection.can_read(0))
     except exceptions.ConnectionError:
-        unexpected = True
-    if unexpected:
-        connection.disconnect()
+        return True

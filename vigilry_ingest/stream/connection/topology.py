@@ -50,6 +50,10 @@ class Topology:
             self._ask(deadline)
         return set(self._table)
 
+    def known_hosts(self) -> set[Host | None]:
+        """Return the servers of the last look-up, which may be out of date."""
+        return set(self._table)
+
     def invalidate(self) -> None:
         """Look the table up again before the next use: a server failed, or says that it is no primary."""
         self._in_doubt = True

@@ -13,6 +13,8 @@ _SOURCE = files("vigilry_ingest.stream.publishing").joinpath("append.lua").read_
 # The name by which the server keeps the script; it is not a matter of security.
 _DIGEST = hashlib.sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
 
+LOAD: Command = ("SCRIPT", "LOAD", _SOURCE)
+
 
 class IdempotencyKey(NamedTuple):
     """A key under which an event is appended at most once.
@@ -44,13 +46,13 @@ def append_of(
     once: Sequence[IdempotencyKey],
     *,
     partition: int,
-    most: int,
+    max_entries: int,
     ttl_s: int,
     quota: Quota | None = None,
 ) -> Append:
     """Make the call that appends an event to its partition."""
     keys = [events_key(partition)]
-    arguments: list[str | bytes | int] = [most]
+    arguments: list[str | bytes | int] = [max_entries]
     for each in once:
         keys.append(marker_key(partition, event.project_id, event.environment, each.scope, each.key))
         arguments.append(f"{ttl_s} {each.fingerprint}")

@@ -15,13 +15,13 @@ _MARGIN_MS = 150
 
 
 class Durability(NamedTuple):
-    """``fsync``: the primary's append-only file is on its disk; ``replicas``: so many have the entry too."""
+    """``fsync``: the entry is in the primary's append-only file on disk; ``replicas``: in how many more."""
 
     fsync: bool
     replicas: int
 
     def command(self, remaining_s: float) -> Command | None:
-        """Give the command that waits for it, after the group, for all of the group at once.
+        """Return the command that waits for the durability of all that was sent before it.
 
         See https://valkey.io/commands/waitaof/ and https://valkey.io/commands/wait/.
         """
@@ -32,10 +32,16 @@ class Durability(NamedTuple):
             return ("WAIT", self.replicas, timeout_ms)
         return None
 
-    def shortfall(self, reply: Any) -> BrokerError | None:
-        """Say what is missing according to the answer to ``command``."""
+    def confirmed(self, replies: list[Any], wait_reply: Any) -> list[Any]:
+        """Return the replies to appends, with an error in place of each that is not durable."""
+        error = self._shortfall(wait_reply)
+        if error is None:
+            return replies
+        return [reply if isinstance(reply, RedisError) else error for reply in replies]
+
+    def _shortfall(self, reply: Any) -> BrokerError | None:
         if isinstance(reply, RedisError):
-            return _not_durable(f"The broker cannot promise what is asked of it: {reply}.")
+            return _not_durable(f"The broker cannot provide the configured durability: {reply}.")
         if self.fsync:
             local, _ = reply
             return None if local >= 1 else _not_durable("The broker has not written to its disk in time.")

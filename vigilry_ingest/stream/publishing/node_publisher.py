@@ -1,21 +1,20 @@
-"""One server's lane: appends in groups, and the wait for the durability that the operator chose."""
+"""Appends events to one server of the broker."""
 
-import time
+import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
-from vigilry_ingest.observability.metrics import GROUP_EVENTS, PUBLISH_SECONDS
-from vigilry_ingest.stream.connection.node import Command, Node
+from vigilry_ingest.stream.connection.node import Command, Connect
 from vigilry_ingest.stream.connection.topology import Topology
 from vigilry_ingest.stream.errors import BrokerError, Moved, explain
-from vigilry_ingest.stream.publishing.append_script import Append
+from vigilry_ingest.stream.publishing.append_script import LOAD, Append
 from vigilry_ingest.stream.publishing.durability import Durability
-from vigilry_ingest.stream.publishing.group_commit import GroupCommit
+from vigilry_ingest.stream.publishing.round_trips import RoundTrips
 
-# These say that the server is not, or no longer, the one to append to.
-_DOUBTFUL = frozenset(
+# After these the server may not be, or no longer be, the one to append to.
+_INVALIDATING = frozenset(
     {
         "broker_unavailable",
         "broker_timeout",
@@ -25,91 +24,92 @@ _DOUBTFUL = frozenset(
         "broker_not_durable",
     }
 )
+_ASKING: Command = ("ASKING",)
 
 
 class Appended(NamedTuple):
-    """An entry that stands on the stream; ``is_replay`` when an earlier request had put it there.
+    """An entry on the stream; ``is_replay`` when an earlier request had appended it.
 
-    For a project with a quota: how many events are left at once, and the microseconds until all of them are.
+    For a project with a quota: how many events remain at once, and the microseconds until all of them do.
     """
 
     entry_id: bytes
     is_replay: bool
-    left: int | None = None
+    remaining: int | None = None
     reset_us: int = 0
 
 
+class _Exchange(Protocol):
+    def exchange(self, commands: Sequence[Command], deadline: float) -> list[Any]: ...
+
+    def close(self) -> None: ...
+
+
 class NodePublisher:
-    """The way to one server, shared by all requests of a process; each exchange is one round trip."""
+    """Appends to one server, for all requests of a process."""
 
-    def __init__(self, node: Node, durability: Durability, topology: Topology) -> None:
-        self._node = node
-        self._durability = durability
+    def __init__(self, connect: Connect, durability: Durability, topology: Topology) -> None:
         self._topology = topology
-        self._group: GroupCommit[Append, Appended] = GroupCommit(self._exchange)
+        self._exchange = _make_exchange(connect, durability)
 
-    def append(self, appends: Sequence[Append], deadline: float) -> Sequence[Appended | BrokerError]:
-        """Append, alone or in a group, and return an answer for each.
+    def append(self, appends: Sequence[Append], deadline: float) -> list[Appended | BrokerError]:
+        """Append in one round trip, and return an outcome for each.
 
-        It is Moved when another server is to be asked. Raises BrokerError by the deadline.
+        It is Moved when another server has the partition. Raises BrokerError by the deadline.
         """
         try:
-            answers = self._group.submit(appends, deadline)
+            outcomes = self._append(appends, deadline)
         except BrokerError as error:
-            self._look_at(error)
+            self._check(error)
             raise
-        for answer in answers:
-            if isinstance(answer, BrokerError):
-                self._look_at(answer)
-        return answers
-
-    def _look_at(self, error: BrokerError) -> None:
-        if error.code in _DOUBTFUL:
-            self._topology.invalidate()
+        for outcome in outcomes:
+            if isinstance(outcome, BrokerError):
+                self._check(outcome)
+        return outcomes
 
     def close(self) -> None:
-        """Drop the connection."""
-        self._node.close()
+        """Drop the connections; appends under way end first."""
+        self._exchange.close()
 
-    def _exchange(self, appends: Sequence[Append], deadline: float) -> list[Appended | BrokerError]:
-        # Counted by group, because each count costs 2 µs.
-        GROUP_EVENTS.observe(len(appends))
-        with PUBLISH_SECONDS.time():
-            return self._append(appends, deadline)
+    def _check(self, error: BrokerError) -> None:
+        if error.code in _INVALIDATING:
+            self._topology.invalidate()
 
     def _append(self, appends: Sequence[Append], deadline: float) -> list[Appended | BrokerError]:
-        # The first exchange brings the script's source along: a server that lacks it would spend the deadline
-        # waiting for the durability of nothing.
-        replies = self._run(appends, deadline, by_digest=self._node.is_connected)
+        replies = self._run(appends, deadline, by_digest=True)
         unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            # The server lost the script meanwhile. Nothing was run, so to send it again, with its source,
-            # appends nothing twice.
+            # The server has lost the script since it was loaded. Nothing was run, so sending the appends
+            # again, with the script's source, appends nothing twice.
             again = self._run([appends[index] for index in unknown], deadline, by_digest=False)
             for index, reply in zip(unknown, again, strict=True):
                 replies[index] = reply
-        return [_answer(reply) for reply in replies]
+        return [_outcome(reply) for reply in replies]
 
     def _run(self, appends: Sequence[Append], deadline: float, *, by_digest: bool) -> list[Any]:
         commands: list[Command] = []
         for append in appends:
             if append.is_asking:
-                commands.append(("ASKING",))
+                commands.append(_ASKING)
             commands.append(append.command(by_digest=by_digest))
-        wait = self._durability.command(deadline - time.monotonic())
-        if wait is not None:
-            commands.append(wait)
-        replies = self._node.exchange(commands, deadline)
-        shortfall = self._durability.shortfall(replies.pop()) if wait is not None else None
-        own = replies
-        if len(replies) > len(appends):
-            own = [reply for command, reply in zip(commands, replies, strict=False) if command[0] != "ASKING"]
-        if shortfall is None:
-            return own
-        return [reply if isinstance(reply, RedisError) else shortfall for reply in own]
+        replies = self._exchange.exchange(commands, deadline)
+        if len(replies) == len(appends):
+            return replies
+        return [reply for command, reply in zip(commands, replies, strict=True) if command is not _ASKING]
 
 
-def _answer(reply: Any) -> Appended | BrokerError:
+def _make_exchange(connect: Connect, durability: Durability) -> _Exchange:
+    """Choose how requests share a server: greenlets one connection, threads a connection each."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("socket"):
+        # Not above: only gevent's workers load gevent.
+        from vigilry_ingest.stream.publishing.pipeline import Pipeline
+
+        return Pipeline(connect, (LOAD,), durability)
+    return RoundTrips(connect, (LOAD,), durability)
+
+
+def _outcome(reply: Any) -> Appended | BrokerError:
     if isinstance(reply, bytes):
         return Appended(reply, False)
     if isinstance(reply, list):

@@ -9,31 +9,38 @@ from vigilry_ingest.domain.event import Event, Quota
 from vigilry_ingest.stream.broker_url import Host
 from vigilry_ingest.stream.connection.bounded import connection_to
 from vigilry_ingest.stream.connection.broker import Broker
-from vigilry_ingest.stream.connection.node import Node
 from vigilry_ingest.stream.errors import BrokerError, Moved
 from vigilry_ingest.stream.publishing.append_script import Append, IdempotencyKey, append_of
 from vigilry_ingest.stream.publishing.durability import read_durability
 from vigilry_ingest.stream.publishing.node_publisher import Appended, NodePublisher
 from vigilry_ingest.stream.redis_keys import job_id_of, partition_of
 
-# A partition that is on its way between servers is followed this often before the sender is told to retry.
+# How many redirections of a moving partition are followed before the sender is asked to retry.
 _MAX_HOPS = 5
 
 
 class Published(NamedTuple):
-    """What the sender is told; ``is_replay`` when an earlier request with the same key had published it.
+    """Where an event is; ``is_replay`` when an earlier request with the same key had published it.
 
-    For a project with a quota: how many events are left at once, and the microseconds until all of them are.
+    For a project with a quota: how many events remain at once, and the microseconds until all of them do.
     """
 
     job_id: str
     is_replay: bool
-    left: int | None = None
+    remaining: int | None = None
     reset_us: int = 0
 
 
 class Publisher:
-    """Appends events to their project's stream; safe to share between threads or greenlets."""
+    """Appends events to their project's stream; safe to share between threads or greenlets.
+
+    Parameters:
+        broker: which server has which partition
+        max_entries: entries that a partition's stream may have before it refuses more
+        durability: ``memory``, ``fsync`` or ``replicas:N``, which must hold before an event counts as
+        published timeout_s: upper bound on a call, in seconds idempotency_ttl_s: how long an idempotency key
+        is remembered, in seconds
+    """
 
     def __init__(
         self,
@@ -50,18 +57,18 @@ class Publisher:
         self._max_entries = max_entries
         self._timeout_s = timeout_s
         self._idempotency_ttl_s = idempotency_ttl_s
-        self._node_publishers: dict[Host | None, NodePublisher] = {}
+        self._nodes: dict[Host | None, NodePublisher] = {}
         self._mutex = threading.Lock()
 
     def publish(
-        self, event: Event, once: Sequence[IdempotencyKey] = (), quota: Quota | None = None
+        self, event: Event, keys: Sequence[IdempotencyKey] = (), quota: Quota | None = None
     ) -> Published:
-        """Append one event, unless one of its ``once`` keys was used before, and return its jobId.
+        """Append one event, unless one of its keys was used before, and return its jobId.
 
-        Raises BrokerError within the publish time-out. Nothing is ever sent again that may have been
-        stored: only where the code is ``broker_timeout`` or ``broker_not_durable`` may the entry exist.
+        Raises BrokerError within the publish time-out. Nothing is sent again that may have been stored: only
+        with the codes ``broker_timeout`` and ``broker_not_durable`` may the entry exist.
         """
-        (outcome,) = self.publish_all([(event, once)], event.project_id, quota)
+        (outcome,) = self.publish_all([(event, keys)], event.project_id, quota)
         if isinstance(outcome, BrokerError):
             raise outcome
         return outcome
@@ -81,26 +88,33 @@ class Publisher:
         appends = [
             append_of(
                 event,
-                once,
+                keys,
                 partition=partition,
-                most=self._max_entries,
+                max_entries=self._max_entries,
                 ttl_s=self._idempotency_ttl_s,
                 quota=quota,
             )
-            for event, once in events
+            for event, keys in events
         ]
         return [
             outcome
             if isinstance(outcome, BrokerError)
-            else Published(job_id_of(outcome.entry_id), outcome.is_replay, outcome.left, outcome.reset_us)
+            else Published(
+                job_id_of(outcome.entry_id), outcome.is_replay, outcome.remaining, outcome.reset_us
+            )
             for outcome in self._append(appends, partition, deadline)
         ]
+
+    def close(self) -> None:
+        """Drop the connections."""
+        for node in self._nodes.values():
+            node.close()
 
     def _append(
         self, appends: Sequence[Append], partition: int, deadline: float
     ) -> Sequence[Appended | BrokerError]:
         host = self._broker.topology.host_of(partition, deadline)
-        outcomes = self._node_publisher(host).append(appends, deadline)
+        outcomes = self._node(host).append(appends, deadline)
         if Moved in map(type, outcomes):
             return self._follow(appends, outcomes, partition, deadline)
         return outcomes
@@ -117,30 +131,32 @@ class Publisher:
             moved = {index: each for index, each in enumerate(outcomes) if isinstance(each, Moved)}
             if not moved:
                 break
-            # While a partition is on its way, some of its keys may be here and some there: one at a time.
-            to = next(iter(moved.values()))
-            followed = [index for index, each in moved.items() if each.host == to.host]
-            if not to.is_asking:
-                self._broker.topology.moved(partition, to.host)
-            again = [appends[index]._replace(is_asking=to.is_asking) for index in followed]
-            for index, outcome in zip(
-                followed, self._node_publisher(to.host).append(again, deadline), strict=True
-            ):
+            # While a partition moves, some of its keys may be on one server and some on another.
+            target = next(iter(moved.values()))
+            followed = [index for index, each in moved.items() if each.host == target.host]
+            if not target.is_asking:
+                self._broker.topology.moved(partition, target.host)
+            again = [appends[index]._replace(is_asking=target.is_asking) for index in followed]
+            results = self._node(target.host).append(again, deadline)
+            for index, outcome in zip(followed, results, strict=True):
                 outcomes[index] = outcome
         return outcomes
 
-    def close(self) -> None:
-        """Drop the connections."""
-        for lane in self._node_publishers.values():
-            lane.close()
-
-    def _node_publisher(self, host: Host | None) -> NodePublisher:
-        lane = self._node_publishers.get(host)
-        if lane is None:
+    def _node(self, host: Host | None) -> NodePublisher:
+        node = self._nodes.get(host)
+        if node is None:
             with self._mutex:
-                lane = self._node_publishers.setdefault(host, self._make_node_publisher(host))
-        return lane
+                node = self._nodes.setdefault(host, self._make_node(host))
+                self._close_unused(host)
+        return node
 
-    def _make_node_publisher(self, host: Host | None) -> NodePublisher:
-        node = Node(lambda: connection_to(self._broker.address, host))
-        return NodePublisher(node, self._durability, self._broker.topology)
+    def _make_node(self, host: Host | None) -> NodePublisher:
+        return NodePublisher(
+            lambda: connection_to(self._broker.address, host), self._durability, self._broker.topology
+        )
+
+    def _close_unused(self, wanted: Host | None) -> None:
+        """Close the connections to servers that Sentinel or the cluster no longer names."""
+        known = {wanted, *self._broker.topology.known_hosts()}
+        for host in self._nodes.keys() - known:
+            self._nodes.pop(host).close()
