@@ -1,5 +1,6 @@
 """The way to a server for greenlets: one connection for all of a process, used in both directions at once."""
 
+import select
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 import gevent
 import hiredis
+from gevent import monkey
 from gevent.event import Event
 from gevent.hub import Waiter
 from redis.connection import DefaultParser
@@ -99,12 +101,19 @@ class _Link:
         self._connection = connection
         self._socket = connection.socket
         self._socket.settimeout(None)
+        # Not gevent's, which lets other greenlets run.
+        self._readable = monkey.get_original("select", "poll")()
+        self._readable.register(self._socket.fileno(), select.POLLIN)
         self._pipeline = pipeline
         self._replies = hiredis.Reader(replyError=DefaultParser.parse_error, notEnoughData=_INCOMPLETE)
         self._groups: deque[_Group] = deque()
         self.in_flight = 0
         self.is_retired = False
         gevent.spawn(self._read)
+
+    def is_closed_by_server(self) -> bool:
+        """Return whether there is something to read although nothing is in flight."""
+        return not self.in_flight and bool(self._readable.poll(0))
 
     def send(self, group: _Group) -> None:
         """Send a group; it is answered later, or fails with the connection."""
@@ -242,6 +251,8 @@ class Pipeline:
             self._is_sending = False
 
     def _usable_link(self) -> _Link:
+        if self._link is not None and self._link.is_closed_by_server():
+            self._link.close()
         if self._link is None:
             deadline = max(request.deadline for request in self._queue)
             self._link = _Link(open_connection(self._connect, self._on_connect, deadline), self)
