@@ -1,6 +1,7 @@
 """gunicorn's settings, from the same VIGILRY_* variables as the application's; opens no connection."""
 
 import os
+import sys
 
 from vigilry_ingest.config.settings import Config, ConfigError
 from vigilry_ingest.observability.logging_config import logging_config
@@ -72,6 +73,12 @@ def post_fork(server, worker):  # noqa: ARG001  gunicorn passes it
 def post_worker_init(worker):
     """Say when a worker has loaded the application, which takes it a second or two, and begins to answer."""
     worker.log.info("Worker ready with pid: %s", worker.pid)
+
+
+def worker_exit(server, worker):  # noqa: ARG001  gunicorn passes them
+    """Write what the worker has counted; the arbiter, which calls this too, has counted nothing."""
+    if metrics := sys.modules.get("vigilry_ingest.observability.metrics"):
+        metrics.flush()
 
 
 # The settings may have changed.

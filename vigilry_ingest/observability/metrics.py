@@ -17,14 +17,15 @@ if _slot is not None:
     # Before prometheus_client is imported, which decides then where its values stand.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_slot.folder)
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, values  # noqa: E402  see above
+from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: E402  see above
 from prometheus_client.metrics_core import InfoMetricFamily, Metric  # noqa: E402
 from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
 from prometheus_client.registry import Collector  # noqa: E402
 
+from vigilry_ingest.observability.buffered_values import buffer_values, flush  # noqa: E402  see above
+
 if _slot is not None:
-    _number = _slot.number
-    values.ValueClass = values.MultiProcessValue(lambda: _number)
+    buffer_values(_slot.number)
 
 _IN_PROCESS = CollectorRegistry()
 
@@ -100,6 +101,7 @@ class _Build(Collector):
 
 def registry_with(*collectors: Collector) -> CollectorRegistry:
     """Make a registry of all that this service's workers have counted, and of further collectors."""
+    flush()
     registry = CollectorRegistry()
     slot = my_slot()
     counted = _IN_PROCESS if slot is None else MultiProcessCollector(None, path=str(slot.folder))
