@@ -10,7 +10,7 @@ from flask import Response
 from msgspec.structs import replace
 
 from vigilry_ingest.api.schemas.batch import read_item
-from vigilry_ingest.api.schemas.fields import Fault, InvalidEvent
+from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
 from vigilry_ingest.api.schemas.json_object import MalformedJson
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.ids import new_id

@@ -8,7 +8,7 @@ from flask import Flask, Response, current_app, json
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
-from vigilry_ingest.api.schemas.fields import InvalidEvent
+from vigilry_ingest.api.schemas.faults import InvalidEvent
 from vigilry_ingest.api.schemas.json_object import MalformedJson
 from vigilry_ingest.api_keys.lookup import KeyStoreUnavailable
 from vigilry_ingest.storage.engine import DatabaseError

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from vigilry_ingest.api.schemas.fields import Fault, InvalidEvent, pointer_to
+from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent, pointer_to
 from vigilry_ingest.api.schemas.json_object import parse_array, parse_enveloped, parse_object
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, event_kinds

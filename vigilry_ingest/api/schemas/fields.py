@@ -1,7 +1,7 @@
-"""The marshmallow fields and faults that the schemas share."""
+"""Marshmallow fields and the base schema of all event kinds."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from itertools import islice
@@ -11,31 +11,10 @@ import marshmallow
 import msgspec
 from marshmallow import fields, missing
 
+from vigilry_ingest.api.schemas.faults import MAX_FAULTS, Fault, InvalidEvent, pointer_to
 from vigilry_ingest.domain.json_object import JsonNumber, JsonObject
 
-# Nobody mends more at once, and a body may hold a hundred thousand unknown names.
-_MAX_FAULTS = 100
-
 SEVERITIES = ("INFO", "WARN", "ERROR", "CRITICAL")
-
-
-class Fault(NamedTuple):
-    """One thing that is wrong with a body: where (a JSON pointer, RFC 6901), which word, and what to do."""
-
-    pointer: str
-    code: str
-    detail: str
-
-
-class InvalidEvent(ValueError):
-    """A body does not fit its schema; ``faults`` tells everything that is wrong with it.
-
-    Each is worked out when it is asked for, so that nobody pays for more than are told.
-    """
-
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        super().__init__("The event does not fit its schema.")
-        self.faults = islice(faults, _MAX_FAULTS)
 
 
 class _Message(NamedTuple):
@@ -171,7 +150,7 @@ class EventSchema(marshmallow.Schema):
         """Tell the faults in the schema's order, and then the unknown names in the body's."""
         unknown = (name for name in members if name not in self.fields)
         looked_at = {name: members[name] for name in self.fields if name in members}
-        looked_at |= {name: members[name] for name in islice(unknown, _MAX_FAULTS)}
+        looked_at |= {name: members[name] for name in islice(unknown, MAX_FAULTS)}
         messages: Any = self.validate(looked_at)
         for name in (*self.fields, *looked_at):
             if name in messages:
@@ -184,8 +163,3 @@ class EventSchema(marshmallow.Schema):
         # A name of a megabyte is not worth comparing, and would take minutes.
         close = difflib.get_close_matches(name[:100].lower(), self.fields, n=1)
         return f" Did you mean {close[0]}?" if close else f" The fields here are {', '.join(self.fields)}."
-
-
-def pointer_to(name: str) -> str:
-    """Write the JSON pointer (RFC 6901) to a member, cut short for a name that nobody would read."""
-    return "/" + name[:200].replace("~", "~0").replace("/", "~1")
