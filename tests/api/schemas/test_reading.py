@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vigilry_ingest.api.schemas.event_schema import EventSchema
 from vigilry_ingest.api.schemas.events import CustomEventSchema
 from vigilry_ingest.api.schemas.faults import InvalidEvent, pointer_to
-from vigilry_ingest.api.schemas.fields import EventSchema
 from vigilry_ingest.api.schemas.server_error import ServerErrorSchema
 from vigilry_ingest.api.schemas.stripe import StripeSchema
 from vigilry_ingest.api.schemas.webhook import WebhookSchema

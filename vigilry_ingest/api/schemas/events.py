@@ -1,6 +1,7 @@
 """``POST /ingest/events``: a custom event, as sent."""
 
-from vigilry_ingest.api.schemas.fields import EventSchema, Object, Severity, Text
+from vigilry_ingest.api.schemas.event_schema import EventSchema
+from vigilry_ingest.api.schemas.fields import Object, Severity, Text
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import EventKind
 from vigilry_ingest.domain.json_object import JsonObject

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from vigilry_ingest.api.schemas.fields import EventSchema, Object, StatusCode, Text
+from vigilry_ingest.api.schemas.event_schema import EventSchema
+from vigilry_ingest.api.schemas.fields import Object, StatusCode, Text
 from vigilry_ingest.api.schemas.stack import ParsedException, parse_stack
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import EventKind

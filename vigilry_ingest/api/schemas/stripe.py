@@ -3,7 +3,8 @@
 import marshmallow
 import msgspec
 
-from vigilry_ingest.api.schemas.fields import EventSchema, Object, Text
+from vigilry_ingest.api.schemas.event_schema import EventSchema
+from vigilry_ingest.api.schemas.fields import Object, Text
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import EventKind
 from vigilry_ingest.domain.json_object import JsonObject
@@ -19,7 +20,7 @@ class StripeSchema(EventSchema):
 
     type = Text(required=True)
     data = Object(required=True)
-    id = Text(load_default=None, allow_none=True, empty=False, longest=255)
+    id = Text(load_default=None, allow_none=True, allow_empty=False, max_length=255)
 
 
 class _Error(msgspec.Struct):

@@ -28,7 +28,7 @@ def add_schemas(spec: APISpec, plugin: MarshmallowPlugin) -> None:
         name = kind.component
         spec.components.schema(name, schema=kind.schema)
         made = spec.components.schemas[name]
-        made["additionalProperties"] = kind.schema().unknown == marshmallow.EXCLUDE
+        made["additionalProperties"] = kind.schema().unknown != marshmallow.RAISE
         made["examples"] = [kind.example]
         spec.components.schema(f"{name}Item", _item(made, kind))
     for name, made in _answers().items():
@@ -40,10 +40,10 @@ def _properties(_converter: Any, field: fields.Field[Any], **_options: Any) -> M
     made: Json = {}
     if isinstance(field, Text):
         made["type"] = "string"
-        if not field.empty:
+        if not field.allow_empty:
             made["minLength"] = 1
-        if field.longest is not None:
-            made["maxLength"] = field.longest
+        if field.max_length is not None:
+            made["maxLength"] = field.max_length
     elif isinstance(field, Severity):
         made = {"type": "string", "enum": list(SEVERITIES)}
     elif isinstance(field, Object):
