@@ -103,9 +103,9 @@ def test_lines_of_json_are_a_batch_too(sender: Sender, type_: str) -> None:
 
 
 BAD_ITEMS: dict[str, tuple[str, str, list[str]]] = {
-    "a number": ("5", "malformed_json", [""]),
-    "null": ("null", "malformed_json", [""]),
-    "a list": ("[1]", "malformed_json", [""]),
+    "a number": ("5", "invalid_event", [""]),
+    "null": ("null", "invalid_event", [""]),
+    "a list": ("[1]", "invalid_event", [""]),
     "a name twice": ('{"type":"a","type":"b"}', "malformed_json", [""]),
     "an unknown kind": ('{"kind":"page"}', "invalid_event", ["/kind"]),
     "an empty kind": ('{"kind":""}', "invalid_event", ["/kind"]),
@@ -177,7 +177,7 @@ def test_a_line_that_is_no_json_is_rejected_by_itself(sender: Sender) -> None:
 def test_without_one_good_item_a_batch_is_refused_with_its_results(sender: Sender) -> None:
     problem = assert_refused(post(sender, 1, {}, {"kind": "x"}), 400, "invalid_event")
     assert [(result["index"], result["code"]) for result in problem["results"]] == [
-        (0, "malformed_json"), (1, "invalid_event"), (2, "invalid_event"),
+        (0, "invalid_event"), (1, "invalid_event"), (2, "invalid_event"),
     ]  # fmt: skip
     assert sender.published() == []
 
@@ -199,12 +199,12 @@ def test_a_batch_is_refused_with_the_word_that_all_its_items_share(sender: Sende
     assert ids_of(post(sender, an_event(1, idempotencyKey="k")))
     problem = assert_refused(post(sender, an_event(2, idempotencyKey="k")), 422, "idempotency_key_reused")
     assert [result["code"] for result in problem["results"]] == ["idempotency_key_reused"]
-    assert_refused(post(sender, 1, 2), 400, "malformed_json")
+    assert_refused(post(sender, 1, 2), 400, "invalid_event")
 
 
 NO_BATCHES: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "malformed_json"),
-    "a list": (b"[]", "malformed_json"),
+    "a list": (b"[]", "invalid_event"),
     "half a surrogate in an item": (b'{"events":[{"type":"\\ud800"}]}', "malformed_json"),
     "half of one": (b'{"events":[{}', "malformed_json"),
     "events that are not JSON": (b'{"events":[nope]}', "malformed_json"),

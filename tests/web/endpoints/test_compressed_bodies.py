@@ -186,5 +186,5 @@ def test_a_retry_may_be_compressed_otherwise(sender: Sender) -> None:
 
 
 def test_json_inside_is_checked_as_ever(sender: Sender) -> None:
-    for coding, body in itertools.product(["gzip", "zstd"], [b"", b"{", b"[]", b"\xff", b'{"a":1,"a":2}']):
+    for coding, body in itertools.product(["gzip", "zstd"], [b"", b"{", b"[", b"\xff", b'{"a":1,"a":2}']):
         assert_refused(post(sender, CODINGS[coding](body), coding), 400, "malformed_json")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent, pointer_to
-from vigilry_ingest.api.schemas.json_object import parse_array, parse_enveloped, parse_object
+from vigilry_ingest.api.schemas.json_object import parse_enveloped, parse_object, split_array
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, event_kinds
 from vigilry_ingest.domain.json_object import JsonObject
@@ -41,7 +41,7 @@ def split_batch(text: bytes) -> list[bytes]:
         raise InvalidEvent(
             [Fault(pointer_to(name), "unknown_field", "The only field here is events.") for name in members]
         )
-    return parse_array(bytes(listed))
+    return split_array(bytes(listed))
 
 
 def split_lines(text: bytes) -> list[bytes]:
