@@ -1,4 +1,4 @@
-"""The room where the raw text of an error's stack trace becomes frames: V8/JavaScript, Python and Java."""
+"""Parser of stack traces: V8 (JavaScript), Python and the JVM."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _JAVASCRIPT_FIRST = re.compile(r"Uncaught |\[?[\w$.]*(?:Error|Exception)(?: \[[^
 
 
 def parse_stack(stack: str) -> ParsedException | None:
-    """Parse the text of a stack trace, or return None when it is none of the three forms; never raises.
+    """Parse a stack trace, or return None if the text has none of the three formats. Never raises.
 
-    Time and memory are linear in the text. At most MAX_LINES lines are read, and MAX_FRAMES frames per
-    exception and MAX_CHAINED causes are kept. Line and column numbers over 63 bits are absent.
+    Time and memory are linear in the length of the text. Reads at most MAX_LINES lines, and keeps at most
+    MAX_FRAMES frames per exception and MAX_CHAINED causes. Line and column numbers over 63 bits are omitted.
     """
     lines = split_lines(stack)
-    for parse in _order(next((line.strip() for line in lines if line.strip()), "")):
+    for parse in _parsers_for(next((line.strip() for line in lines if line.strip()), "")):
         parsed = parse(lines)
         if parsed is not None:
             return parsed
     return None
 
 
-def _order(first: str) -> tuple[Callable[[list[str]], ParsedException | None], ...]:
-    """Choose which form to try first: the message of one form often quotes a trace of another.
+def _parsers_for(first: str) -> tuple[Callable[[list[str]], ParsedException | None], ...]:
+    """Return the parsers in the order to try them, because a message can quote a trace of another format.
 
-    Spark's Java exceptions quote Python tracebacks and its Python exceptions quote Java traces; Node's failed
-    commands quote either. The first line tells whose message it is.
+    Spark's Java exceptions quote Python tracebacks, its Python exceptions quote Java traces, and errors of
+    failed commands in Node quote either. The first line shows which format the outer trace has.
     """
     if _JAVA_FIRST.match(first):
         return parse_java, parse_javascript, parse_python

@@ -1,4 +1,4 @@
-"""The room of what every form of stack shares: the frame, the exception, the bounds, and the head."""
+"""Frames, exceptions, limits and head parsing that all stack trace formats share."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 import msgspec
 
 MAX_FRAMES = 250
-"""Frames kept per exception: half from each end, since one end is where it failed and the other who asked."""
+"""Maximum number of frames per exception: half from each end, to keep both the failure and its origin."""
 
 MAX_CHAINED = 10
-"""Causes kept below the main exception, the nearest ones."""
+"""Maximum number of causes of the main exception; the nearest ones are kept."""
 
 MAX_LINES = 20_000
-"""Lines read of one text, half from each end, so that a million line ends cost no more than one long line."""
+"""Maximum number of lines that are read, half from each end, to bound the cost of many short lines."""
 
 _MAX_INT = 2**63 - 1
 _MAX_DIGITS = len(str(_MAX_INT))
 
 
 class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Name one call of a stack; what the text does not say is absent."""
+    """One call of a stack; what the text does not contain is omitted."""
 
     function: str | None = None
     file: str | None = None
@@ -31,7 +31,7 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ParsedException(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Hold one exception with its frames in the order of the text, and its causes, the nearest first."""
+    """An exception with its frames in the order of the text, and its causes, nearest first."""
 
     type: str | None
     value: str | None
@@ -41,21 +41,21 @@ class ParsedException(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(slots=True)
 class Draft:
-    """Gather the lines of one exception: the head is its type and message, as text."""
+    """An exception while it is parsed; the head is the text of its type and message."""
 
     head: list[str] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
 
 
 def split_lines(stack: str) -> list[str]:
-    """Split a text at its LF or CRLF ends into at most MAX_LINES lines that can be encoded as UTF-8.
+    """Split a text at LF or CRLF into at most MAX_LINES lines that can be encoded as UTF-8.
 
-    `str.splitlines` is not used, because it also splits at form feeds and U+2028, which messages contain.
+    Does not use `str.splitlines`, which also splits at form feeds and U+2028: messages contain these.
     """
     try:
         stack.encode()
     except UnicodeEncodeError:
-        # A lone surrogate can come out of a JSON escape, but cannot go into JSON again.
+        # A JSON escape can decode to a lone surrogate, which cannot be encoded again.
         stack = stack.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     half = MAX_LINES // 2
     lines = stack.split("\n", half)
@@ -65,12 +65,12 @@ def split_lines(stack: str) -> list[str]:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether a text is ASCII digits only, of any length."""
+    """Return whether a text consists of ASCII digits."""
     return text.isascii() and text.isdigit()
 
 
 def to_int(text: str) -> int | None:
-    """Read a number of at most 63 bits, or None: longer digits would break JSON readers, or `int` itself."""
+    """Parse a number of at most 63 bits, or return None: larger ones break JSON readers, or `int` itself."""
     if not is_number(text) or len(text) > _MAX_DIGITS:
         return None
     number = int(text)
@@ -78,17 +78,18 @@ def to_int(text: str) -> int | None:
 
 
 def indent(line: str) -> int:
-    """Count the characters of white space that a line begins with."""
+    """Return the number of leading white space characters."""
     return len(line) - len(line.lstrip())
 
 
 def read_head(
     lines: list[str], typed: re.Pattern[str], later: re.Pattern[str]
 ) -> tuple[str | None, str | None]:
-    """Read type and message out of a head's lines; both patterns have a group `type` and a group `value`.
+    """Parse type and message from the lines of a head; both patterns have groups `type` and `value`.
 
-    The first line that is not blank begins the head when it fits `typed`; otherwise it is a log line or a
-    piece of source code, and the first line that fits `later` begins it. When none fits, all is message.
+    The head begins at the first non-blank line if that matches `typed`. Otherwise that line is a log line or
+    source code, and the head begins at the first line that matches `later`. Without a match, all lines are
+    the message.
     """
     start = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
     found = typed.fullmatch(lines[start].strip()) if start < len(lines) else None
@@ -104,7 +105,7 @@ def read_head(
 
 
 def assemble(drafts: Iterable[Draft], typed: re.Pattern[str], later: re.Pattern[str]) -> ParsedException:
-    """Build the exception from its drafts: the main one first, then its causes, the nearest first."""
+    """Build the exception from drafts: the main exception first, then its causes, nearest first."""
     main, *causes = (
         ParsedException(*read_head(draft.head, typed, later), frames=_both_ends(draft.frames))
         for draft in list(drafts)[: MAX_CHAINED + 1]

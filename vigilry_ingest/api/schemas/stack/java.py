@@ -1,4 +1,4 @@
-"""The room of the JVM's stack traces: Java, Kotlin, Scala, and others that run there."""
+"""Stack traces of the JVM: Java, Kotlin, Scala and others."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _CAUSED_BY = "Caused by: "
 _SUPPRESSED = "Suppressed: "
 _CIRCULAR = "[CIRCULAR REFERENCE"
 
-# The JVM writes these in the place of a file when there is none.
-_NOWHERE = {"Native Method", "Unknown Source", "<generated>"}
+# The JVM writes these instead of a file name.
+_NO_FILE = {"Native Method", "Unknown Source", "<generated>"}
 
 
 def parse_java(lines: list[str]) -> ParsedException | None:
-    """Parse a JVM stack trace, or return None when no line is one of its frames.
+    """Parse a JVM stack trace, or return None if no line is a frame.
 
-    The first exception is the main one. A suppressed exception is not a cause, and is passed over with its
-    own causes.
+    The first exception is the main one. Suppressed exceptions are not causes, and are skipped with their own
+    causes.
     """
     drafts = [Draft()]
     ended = found = False
@@ -41,7 +41,7 @@ def parse_java(lines: list[str]) -> ParsedException | None:
         text = line.strip()
         if text.startswith(_SUPPRESSED) and suppressed is None:
             suppressed = indent(line)
-        # Without any indentation left, nothing tells whose cause it is, and most often it is the main one's.
+        # If a log stripped the indentation, the cause is ambiguous, and most likely the main exception's.
         elif text.startswith(_CAUSED_BY) and (not suppressed or indent(line) < suppressed):
             suppressed = None
             ended = text.startswith(_CAUSED_BY + _CIRCULAR)
@@ -60,22 +60,22 @@ def parse_java(lines: list[str]) -> ParsedException | None:
 def _read_frame(text: str) -> Frame | None:
     if not text.startswith("at "):
         return None
-    # Logback adds the jar behind the frame: `~[app.jar:1.0]`.
+    # Logback appends the jar to the frame: `~[app.jar:1.0]`.
     call, closing, jar = text[3:].rpartition(")")
     name, opening, source = call.rpartition("(")
     if not closing or not opening or "." not in name or name.endswith(" "):
         return None
     if jar and not (jar.startswith((" [", " ~[")) and jar.endswith("]")):
         return None
-    place = _read_source(source)
-    return None if place is None else Frame(_function_name(name), *place)
+    location = _read_source(source)
+    return None if location is None else Frame(_function_name(name), *location)
 
 
 def _read_source(source: str) -> tuple[str | None, int | None] | None:
     file, _, number = source.rpartition(":")
     if not is_number(number.removeprefix("-")):
         file, number = source, ""
-    if file in _NOWHERE:
+    if file in _NO_FILE:
         return None, to_int(number)
     if not file or ":" in file or " " in file:
         return None
@@ -83,9 +83,9 @@ def _read_source(source: str) -> tuple[str | None, int | None] | None:
 
 
 def _function_name(name: str) -> str:
-    """Drop the class loader and the module, whose version would tell equal frames apart.
+    """Strip the class loader and the module, whose version would make equal frames differ.
 
-    A hidden class has a slash in its own name, and a number behind it: `Main$$Lambda$14/0x0000000800c0.run`.
+    The name of a hidden class contains a slash and a number: `Main$$Lambda$14/0x0000000800c0.run`.
     """
     *before, last = name.rsplit("/", 2)
     return f"{before[-1]}/{last}" if before and last[:1].isdigit() else last

@@ -1,4 +1,4 @@
-"""The room of V8's stacks: Node, Chrome, and what Node prints around an error, such as `[cause]` blocks."""
+"""Stack traces of V8 (Node, Chrome), including what Node prints around an error, such as `[cause]`."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from vigilry_ingest.api.schemas.stack.frames import (
 )
 
 _UNCAUGHT = r"(?i:Uncaught (?:exception:? )?(?:\(in promise\):? )?|Unhandled (?:promise )?rejection:? )?"
-# Node puts the error's code, or the class that it extends, behind the name.
+# Node appends the error's code, or the class that it extends, to the name.
 _REST = r"(?: \[[^\]]*\])?(?::(?: (?P<value>.*))?)?"
 
-# Without a colon only a capitalised word is a type, or every one-word message would be; and a name of several
-# words is a type only when each is capitalised, as in React's "Invariant Violation".
+# Without a colon only a capitalised word is a type; otherwise every one-word message would be one. A name of
+# several words is a type only if each is capitalised, as in React's "Invariant Violation".
 _NAME = r"(?=[A-Z]|[^:]*:)(?P<type>[^\W\d][\w$.\-]*+(?: [A-Z][\w$.\-]*+){0,2})"
 _TYPED = re.compile(_UNCAUGHT + _NAME + _REST)
 _LATER = re.compile(_UNCAUGHT + r"(?P<type>[\w$.\-]*(?:Error|Exception))" + _REST)
 _CAUSE = re.compile(r"\s*(?:\[cause\]|cause|caused by): (.*)", re.IGNORECASE)
 
-# V8 writes these in the place of a file when there is none.
-_NOWHERE = {"<anonymous>", "native", "native code", "unknown location"}
+# V8 writes these instead of a file name.
+_NO_FILE = {"<anonymous>", "native", "native code", "unknown location"}
 
-# Node shortens values that are no errors to these.
-_NO_ERRORS = {"Object", "Array", "Function", "Circular"}
+# Node abbreviates values that are not errors to these.
+_NOT_ERRORS = {"Object", "Array", "Function", "Circular"}
 
-_Place = tuple[str | None, int | None, int | None]
+_Location = tuple[str | None, int | None, int | None]
 
 
 def parse_javascript(lines: list[str]) -> ParsedException | None:
-    """Parse a V8 stack, or return None when no line is one of its frames.
+    """Parse a V8 stack trace, or return None if no line is a frame.
 
-    `async` is not part of a function's name, `new` and `[as alias]` are. The members of an AggregateError are
-    not causes, and are passed over.
+    Function names include `new` and `[as alias]`, but not `async`. The members of an AggregateError are not
+    causes, and are skipped.
     """
     reader = _Reader()
     for line in lines:
@@ -47,16 +47,16 @@ def parse_javascript(lines: list[str]) -> ParsedException | None:
 
 
 class _Reader:
-    """Give each line to the exception that it belongs to."""
+    """Assigns each line to the exception that it belongs to."""
 
     def __init__(self) -> None:
         self.drafts = [Draft()]
         self.found = False
-        # The exception that takes the next line, or None among the properties that Node prints behind one.
+        # The exception that the next line belongs to; None within properties that Node prints after one.
         self.open: Draft | None = self.drafts[0]
-        # How far those properties are indented, or None until the first of them tells.
+        # The indentation of these properties, or None until the first of them is read.
         self.depth: int | None = 0
-        # Whether the first line of the open exception's head names a type.
+        # Whether the head of the open exception begins with a type.
         self.named = False
 
     def take(self, line: str) -> None:
@@ -81,10 +81,10 @@ class _Reader:
         cause = _CAUSE.fullmatch(line)
         if cause is None:
             return False
-        # Before the first frame such a line is message; a deeper one is the cause of another property.
-        ours = indent(line) == self.depth if self.open is None else bool(self.open.frames)
+        # Before the first frame the line is part of the message; a deeper one belongs to another property.
+        is_cause = indent(line) == self.depth if self.open is None else bool(self.open.frames)
         error = _TYPED.fullmatch(_unwrap(cause[1]) or cause[1])
-        if not ours or error is None or error["type"] in _NO_ERRORS:
+        if not is_cause or error is None or error["type"] in _NOT_ERRORS:
             return False
         self.drafts.append(Draft())
         self.open = self.drafts[-1]
@@ -96,7 +96,7 @@ class _Reader:
         if not draft.head:
             self.named = _TYPED.fullmatch(line.strip()) is not None
         elif self.named or not block:
-            # Only behind the source that a crash quotes is such a line the head; else it is message.
+            # Such a line is the head only after the source code that a crash prints; otherwise it is message.
             bare = None
         if bare is not None:
             draft.head[:] = [bare]
@@ -109,7 +109,7 @@ class _Reader:
 
 
 def _unwrap(line: str) -> str | None:
-    """Take off the brackets that Node prints around an error without frames, behind which is no message."""
+    """Return the text in the brackets that Node prints around an error without frames, or None."""
     text = line.strip().removesuffix(",").removesuffix(" {")
     return text[1:-1] if text.startswith("[") and text.endswith("]") else None
 
@@ -122,19 +122,19 @@ def _read_frame(line: str) -> Frame | None:
     if text == "<anonymous>":
         return Frame(function=text)
     if not text.endswith(")"):
-        place = _read_place(text)
-        return None if place is None or place[0] is None else Frame(None, *place)
-    # The first try stands for paths with a pair of parentheses, the second for paths with a single one.
+        location = _read_location(text)
+        return None if location is None or location[0] is None else Frame(None, *location)
+    # The first position is for paths with balanced parentheses, the second for paths with a single one.
     for start in (_last_opening(text), text.find(" (") + 1):
         if start > 1 and text[start - 1] == " ":
-            place = _read_place(text[start + 1 : -1])
-            if place is not None:
-                return Frame(text[: start - 1], *place)
+            location = _read_location(text[start + 1 : -1])
+            if location is not None:
+                return Frame(text[: start - 1], *location)
     return None
 
 
 def _last_opening(text: str) -> int:
-    """Find the parenthesis that the one at the end closes."""
+    """Return the position of the parenthesis that the last one closes."""
     depth = 0
     for position in range(len(text) - 1, -1, -1):
         if text[position] == ")":
@@ -146,9 +146,9 @@ def _last_opening(text: str) -> int:
     return -1
 
 
-def _read_place(text: str) -> _Place | None:
-    """Read file, line and column; a text that is no place at all, such as a time of day, gives None."""
-    if text in _NOWHERE or (text.startswith("index ") and is_number(text[6:])):
+def _read_location(text: str) -> _Location | None:
+    """Parse file, line and column, or return None if the text is no location, such as a time of day."""
+    if text in _NO_FILE or (text.startswith("index ") and is_number(text[6:])):
         return None, None, None
     if text.startswith("eval at "):
         text = _eval_origin(text)
@@ -165,7 +165,7 @@ def _read_place(text: str) -> _Place | None:
 
 
 def _eval_origin(text: str) -> str:
-    """Choose the place of evaluated code: its own if it has a name, else that of the outermost `eval`."""
+    """Return the location of evaluated code: its own if it has a name, else that of the outer `eval`."""
     own = text[text.rfind(", ") + 2 :]
     if not own.startswith("<anonymous>"):
         return own

@@ -1,4 +1,4 @@
-"""The room of Python's tracebacks: chained ones, SyntaxError's extra line, and exception groups."""
+"""Tracebacks of Python, including chained exceptions, SyntaxError and exception groups."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _TYPED = re.compile(r"(?P<type>[^\W\d][\w.<>]*+)(?::(?: (?P<value>.*))?)?")
 
 
 def parse_python(lines: list[str]) -> ParsedException | None:
-    """Parse a traceback, or return None when the text has neither a traceback's first line nor a `File` line.
+    """Parse a traceback, or return None if the text has neither its first line nor a `File` line.
 
-    The last exception is the main one. The members of a group are not causes, and are passed over.
+    The last exception is the main one. The members of a group are not causes, and are skipped.
     """
     blocks = _split_at_connectors(_outer_lines(_dedent(lines)))
     starts = [_find_start(block) for block in blocks]
@@ -35,15 +35,15 @@ def parse_python(lines: list[str]) -> ParsedException | None:
 
 
 def _dedent(lines: list[str]) -> list[str]:
-    """Take away the indentation that a log has put before every line."""
+    """Remove the indentation that a log put before every line."""
     first = next((line for line in lines if line.strip() in (_TRACEBACK, _GROUP)), _TRACEBACK)
-    # A group's own first line stands two columns in.
+    # The first line of a group is indented by two columns.
     prefix = first[: max(first.index("+") - 2, 0)] if _GROUP in first else first[: first.index("T")]
     return [line.removeprefix(prefix) for line in lines] if prefix else lines
 
 
 def _outer_lines(lines: list[str]) -> Iterator[str]:
-    """Yield the lines outside of groups, and a group's own without their margin, but not its members'."""
+    """Yield all lines except those of group members; a group's own lines lose their margin."""
     margin = ""
     for line in lines:
         if not margin and line.strip() == _GROUP:
@@ -69,7 +69,7 @@ def _split_at_connectors(lines: Iterator[str]) -> list[list[str]]:
 
 
 def _find_start(block: list[str]) -> int | None:
-    """Find the traceback's first line, or the `File` line that a SyntaxError in a script begins with."""
+    """Return the index of the first line of the traceback, or of the `File` line of a SyntaxError."""
     for number, line in enumerate(block):
         if line.startswith(_TRACEBACK) or _FILE.fullmatch(line):
             return number
@@ -77,7 +77,7 @@ def _find_start(block: list[str]) -> int | None:
 
 
 def _bare_exception(block: list[str]) -> Draft | None:
-    """Read a cause that was never raised, of which Python prints no traceback."""
+    """Parse a cause that was never raised, which Python prints without a traceback."""
     first = next((number for number, line in enumerate(block) if line.strip()), None)
     if first is None or not _TYPED.fullmatch(block[first]):
         return None
@@ -88,7 +88,7 @@ def _read_traceback(block: list[str]) -> Draft | None:
     draft = Draft()
     for line in block:
         if draft.head:
-            # A message may hold anything, even another traceback, so only the end of the block ends it.
+            # A message can contain anything, even another traceback; it ends with the block.
             draft.head.append(line)
         elif found := _FILE.fullmatch(line):
             draft.frames.append(Frame(found[3] or None, found[1] or None, to_int(found[2])))
