@@ -1,8 +1,8 @@
-"""What each endpoint accepts, and how a body becomes an Event; importing this registers the kinds."""
+"""Schemas of the event kinds, and builders that turn a body into an Event; importing it registers them."""
 
 from vigilry_ingest.api.schemas import events, server_error, stripe, webhook
 from vigilry_ingest.domain.event_kinds import register
 
-# In the order in which the specs and the pages list them.
+# The specs and the documentation pages list the kinds in this order.
 for _module in (events, server_error, webhook, stripe):
     register(_module.KIND)

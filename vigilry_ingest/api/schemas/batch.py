@@ -1,4 +1,4 @@
-"""``POST /ingest/batch``: the items of a batch, each an event of some kind in an envelope of its own."""
+"""Batches: ``POST /ingest/batch``. Each item is an event of any kind, with envelope fields of its own."""
 
 from typing import NamedTuple
 
@@ -14,34 +14,37 @@ _ENVELOPE = ("kind", "idempotencyKey")
 
 
 class Item(NamedTuple):
-    """One event of a batch: its kind, its idempotency key, and the event as at that kind's own endpoint."""
+    """One item of a batch: envelope fields, and the body as it would be sent to the kind's own endpoint."""
 
     kind: str
     idempotency_key: str | None
     body: JsonObject
 
     def to_event(self, metadata: EventMetadata) -> Event:
-        """Make the event that this item describes.
+        """Build the event.
 
-        Raises InvalidEvent with every fault of the item.
+        Raises InvalidEvent with all validation errors.
         """
         return event_kinds()[self.kind].build(self.body, metadata)
 
 
 def split_batch(text: bytes) -> list[bytes]:
-    """Split ``{"events": […]}`` into the texts of its items.
+    """Split ``{"events": […]}`` into its items.
 
-    Raises MalformedJson, and InvalidEvent when there is no list of events in it.
+    Raises MalformedJson, and InvalidEvent if there is no array of events.
     """
     members = dict(parse_object(text).members)
-    listed = members.pop("events", None)
-    if not isinstance(listed, msgspec.Raw) or not bytes(listed).startswith(b"["):
+    events = members.pop("events", None)
+    if not isinstance(events, msgspec.Raw) or not bytes(events).startswith(b"["):
         raise InvalidEvent([Fault("/events", "required", 'An array is required: {"events": [{…}, {…}]}.')])
     if members:
         raise InvalidEvent(
-            [Fault(pointer_to(name), "unknown_field", "The only field here is events.") for name in members]
+            [
+                Fault(pointer_to(name), "unknown_field", "This field is unknown. The only field is events.")
+                for name in members
+            ]
         )
-    return split_array(bytes(listed))
+    return split_array(bytes(events))
 
 
 def split_lines(text: bytes) -> list[bytes]:
@@ -50,9 +53,9 @@ def split_lines(text: bytes) -> list[bytes]:
 
 
 def read_item(text: bytes) -> Item:
-    """Read the envelope of one item.
+    """Parse an item and its envelope fields.
 
-    Raises MalformedJson, and InvalidEvent when the envelope is not one.
+    Raises MalformedJson, and InvalidEvent if the item is not an object or an envelope field is invalid.
     """
     envelope, body = parse_enveloped(text, _ENVELOPE)
     kind, key = envelope.get("kind"), envelope.get("idempotencyKey")

@@ -1,4 +1,4 @@
-"""``POST /ingest/events``: a custom event, as sent."""
+"""Custom events: ``POST /ingest/events``."""
 
 from vigilry_ingest.api.schemas.event_schema import EventSchema
 from vigilry_ingest.api.schemas.fields import Object, Severity, Text
@@ -8,7 +8,7 @@ from vigilry_ingest.domain.json_object import JsonObject
 
 
 class CustomEventSchema(EventSchema):
-    """The contract's table for ``/ingest/events``."""
+    """Fields of a custom event."""
 
     type = Text(required=True)
     severity = Severity(required=True)
@@ -22,9 +22,9 @@ _schema = CustomEventSchema()
 
 
 def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
-    """Make the event that a body describes.
+    """Build the event from its body.
 
-    Raises InvalidEvent with every fault of the body.
+    Raises InvalidEvent with all validation errors.
     """
     return metadata.event(kind="event", **_schema.read(body))
 

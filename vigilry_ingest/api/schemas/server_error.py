@@ -1,4 +1,4 @@
-"""``POST /ingest/server-error``: an unhandled error, with its stack read into frames."""
+"""Unhandled server errors, with a parsed stack trace: ``POST /ingest/server-error``."""
 
 import msgspec
 
@@ -11,7 +11,7 @@ from vigilry_ingest.domain.json_object import JsonObject
 
 
 class ServerErrorSchema(EventSchema):
-    """The contract's table for ``/ingest/server-error``."""
+    """Fields of a server error."""
 
     status_code = StatusCode(required=True)
     path = Text(required=True)
@@ -22,7 +22,7 @@ class ServerErrorSchema(EventSchema):
 
 
 class ServerErrorPayload(msgspec.Struct, omit_defaults=True):
-    """What was reported of an error, and the exception that its stack was read as."""
+    """Payload of a server error: the reported fields, and the exception parsed from the stack."""
 
     status_code: int
     method: str
@@ -35,9 +35,9 @@ _schema = ServerErrorSchema()
 
 
 def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
-    """Make the event that a body describes; the raw stack stays, whether it could be parsed or not.
+    """Build the event from its body; the payload keeps the raw stack, parsed or not.
 
-    Raises InvalidEvent with every fault of the body.
+    Raises InvalidEvent with all validation errors.
     """
     fields = _schema.read(body)
     stack = fields["stack"]

@@ -1,4 +1,4 @@
-"""``POST /ingest/stripe``: a Stripe event, kept whole."""
+"""Stripe events, stored unchanged: ``POST /ingest/stripe``."""
 
 import marshmallow
 import msgspec
@@ -11,10 +11,10 @@ from vigilry_ingest.domain.json_object import JsonObject
 
 
 class StripeSchema(EventSchema):
-    """The contract's table for ``/ingest/stripe``; Stripe's other fields are kept, so none is unknown."""
+    """Required fields of a Stripe event; all other fields are accepted and kept."""
 
     class Meta:
-        """Let every other field of Stripe's pass."""
+        """Accept unknown fields."""
 
         unknown = marshmallow.EXCLUDE
 
@@ -41,9 +41,9 @@ _read_data = msgspec.json.Decoder(_Data).decode
 
 
 def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
-    """Make the event that a body describes: the payload is the whole of it.
+    """Build the event from its body, which becomes the payload unchanged.
 
-    Raises InvalidEvent with every fault of the body.
+    Raises InvalidEvent with all validation errors.
     """
     fields = _schema.read(body)
     failure = _failure_message(fields["data"])
@@ -62,7 +62,7 @@ def _is_failure(stripe_type: str) -> bool:
 
 
 def _failure_message(data: bytes) -> str | None:
-    """Find what Stripe says of the failure: in a payment intent's last error, or on the charge itself."""
+    """Return the failure message of a payment intent's last error or of a charge, if there is one."""
     try:
         failed = _read_data(data).object
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""``POST /ingest/webhook``: a third party's webhook, forwarded."""
+"""Forwarded third-party webhooks: ``POST /ingest/webhook``."""
 
 from vigilry_ingest.api.schemas.event_schema import EventSchema
 from vigilry_ingest.api.schemas.fields import Object, Severity, Text
@@ -8,7 +8,7 @@ from vigilry_ingest.domain.json_object import JsonObject
 
 
 class WebhookSchema(EventSchema):
-    """The contract's table for ``/ingest/webhook``."""
+    """Fields of a forwarded webhook."""
 
     source = Text(required=True)
     event = Text(required=True)
@@ -20,9 +20,9 @@ _schema = WebhookSchema()
 
 
 def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
-    """Make the event that a body describes: its type is the provider's event name.
+    """Build the event from its body; its type is the name that the provider gave the event.
 
-    Raises InvalidEvent with every fault of the body.
+    Raises InvalidEvent with all validation errors.
     """
     fields = _schema.read(body)
     return metadata.event(
