@@ -1,4 +1,4 @@
-"""The frozen records of an event, and the exact fields of its stream entry."""
+"""Events, their metadata, and the format of their stream entries."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,17 +9,17 @@ ENTRY_VERSION = "1"
 
 
 class Quota(NamedTuple):
-    """What a project may send: so many events a second in the long run, and ``burst`` of them at once."""
+    """A project's rate limit: the sustained events per second, and the largest burst."""
 
     per_second: int
     burst: int
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One event as it stands on the stream.
+    """An event as published to the stream.
 
-    ``correlation`` and ``payload`` are JSON objects as UTF-8 text, their values as the sender wrote them;
-    ``received_at`` is RFC 3339 in UTC with milliseconds. A field that is None is absent from the entry.
+    ``correlation`` and ``payload`` are JSON objects as UTF-8 text, with the values as sent; ``received_at``
+    is RFC 3339 in UTC, with milliseconds. Fields that are None are absent from the entry.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
 
     def to_entry(self) -> list[str | bytes]:
-        """Lay the event out as a stream entry: names and values in turn, absent ones left out."""
+        """Return the stream entry: alternating field names and values, without absent fields."""
         entry: list[str | bytes] = ["v", ENTRY_VERSION]
         for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True):
             if value is not None:
@@ -47,19 +47,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_entry(cls, entry: Mapping[bytes, bytes]) -> "Event":
-        """Read a stream entry back.
+        """Parse a stream entry.
 
-        Raises InvalidEntry when it is not one of ours: another version, a field missing, or not UTF-8.
+        Raises InvalidEntry if it has another version, lacks a field, or is not valid UTF-8.
         """
         return cls(**entry_values(entry))
 
 
 class InvalidEntry(ValueError):
-    """A stream entry cannot be read as an event; says why."""
+    """A stream entry cannot be parsed as an event; the message says why."""
 
 
 class EventMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What the service itself knows of an event: who sent it, when it came, and under which ids."""
+    """What the service adds to an event: its sender, its time of receipt, and its ids."""
 
     id: str
     project_id: str
@@ -80,7 +80,7 @@ class EventMetadata(msgspec.Struct, frozen=True, kw_only=True):
         correlation: bytes | None = None,
         payload: bytes | None = None,
     ) -> Event:
-        """Join what the sender said to this metadata."""
+        """Return an event with this metadata and the sender's data."""
         return Event(
             id=self.id,
             project_id=self.project_id,
@@ -105,7 +105,7 @@ _REQUIRED = tuple(field.name for field in msgspec.structs.fields(Event) if field
 
 
 def entry_values(entry: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """Read the fields of a stream entry, by name.
+    """Parse the fields of a stream entry by name.
 
     Raises InvalidEntry.
     """

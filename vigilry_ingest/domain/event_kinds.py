@@ -1,4 +1,4 @@
-"""The registry of event kinds: endpoints, batches, metrics, specs and CLI options read it."""
+"""The registry of event kinds, which endpoints, batches, metrics, specs and CLI options read."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ import marshmallow
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.json_object import JsonObject
 
-# What an item of a batch is when it names no kind.
+# The kind of batch items that do not name one.
 DEFAULT_KIND = "event"
 
 EventBuilder = Callable[[JsonObject, EventMetadata], Event]
@@ -18,14 +18,15 @@ class EventKind(NamedTuple):
     """A kind of event.
 
     Parameters:
-        name: the entry's ``kind``, and an item's in a batch
-        path: the path of its endpoint
-        schema: what its body may have
-        build: makes the event of a body; raises InvalidEvent with every fault
-        example: a body that is accepted, for the specs and pages
-        label: what sending one is called, such as "Send an event"
-        operation: the OpenAPI operation's id, and ``component`` the name of its schema there
-        id_member: the body's member that identifies the event by itself, so that a repeat is stored once
+        name: the ``kind`` of stream entries and batch items
+        path: the path of the endpoint
+        schema: the marshmallow schema of the body
+        build: builds the event from a body; raises InvalidEvent with all validation errors
+        example: a valid body for the specs and the documentation pages
+        label: the summary of the OpenAPI operation, such as "Send an event"
+        operation: the OpenAPI operation id
+        component: the name of the schema in OpenAPI
+        id_member: the member of the body that identifies the event, so that a repeat is stored once
     """
 
     name: str
@@ -43,21 +44,23 @@ _kinds: dict[str, EventKind] = {}
 
 
 def register(kind: EventKind) -> EventKind:
-    """Add a kind to the registry.
+    """Register and return a kind.
 
-    Raises ValueError when its name or path is taken.
+    Raises ValueError if its name or path is already registered.
     """
     if any(kind.name == other.name or kind.path == other.path for other in _kinds.values()):
-        raise ValueError(f"An event kind with the name {kind.name} or the path {kind.path} exists already.")
+        raise ValueError(
+            f"An event kind with the name {kind.name} or the path {kind.path} is already registered."
+        )
     _kinds[kind.name] = kind
     return kind
 
 
 def event_kinds() -> Mapping[str, EventKind]:
-    """Return every kind by its name, in the order of registration."""
+    """Return all kinds by name, in order of registration."""
     return _kinds
 
 
 def kind_at(path: str) -> EventKind | None:
-    """Return the kind whose endpoint has a path, or None."""
+    """Return the kind whose endpoint has this path, or None."""
     return next((kind for kind in _kinds.values() if kind.path == path), None)

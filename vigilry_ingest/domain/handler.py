@@ -1,4 +1,4 @@
-"""The handler room: what a worker's handler is given, and what it may raise."""
+"""The interface of a worker's handler: the events that it receives, and the exception that it may raise."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -6,14 +6,14 @@ from vigilry_ingest.domain.event import Event, entry_values
 
 
 class Delivered(Event, frozen=True, kw_only=True):
-    """An event as a worker's handler gets it: with its jobId, and the number of times it was delivered."""
+    """An event as passed to a handler, with its jobId and the number of deliveries so far."""
 
     job_id: str
     attempts: int
 
     @classmethod
     def from_delivery(cls, entry: Mapping[bytes, bytes], job_id: str, attempts: int) -> "Delivered":
-        """Read a stream entry that was delivered to a worker.
+        """Parse a stream entry that was delivered to a worker.
 
         Raises InvalidEntry.
         """
@@ -24,4 +24,4 @@ Handler = Callable[[Sequence[Delivered]], None]
 
 
 class TryLater(Exception):
-    """Raised by a handler whose own means are down: none of the events is at fault, and none is counted."""
+    """Raised by a handler if a dependency is unavailable; the delivery is not counted as an attempt."""

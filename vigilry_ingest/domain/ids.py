@@ -1,4 +1,4 @@
-"""Ids that outsiders see: a prefix that says of what, and a ULID, which sorts by time."""
+"""Public ids: a prefix for the type, and a ULID, which sorts by time."""
 
 import os
 import re
@@ -11,7 +11,7 @@ _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
 
 def new_ulid() -> str:
     """Make a ULID (https://github.com/ulid/spec)."""
-    # Not the library's own ulid_now(): after a fork, parent and child go on with the same random numbers.
+    # Not the library's ulid_now(): after a fork, parent and child would generate the same random numbers.
     return bytes_to_ulid(int(time.time() * 1000).to_bytes(6, "big") + os.urandom(10))
 
 
@@ -21,11 +21,11 @@ def new_id(prefix: str) -> str:
 
 
 def is_id(text: str, prefix: str) -> bool:
-    """Tell whether a text has the form of an id with a prefix."""
+    """Return whether a text is a well-formed id with a prefix."""
     return text.startswith(f"{prefix}_") and _ULID.fullmatch(text, len(prefix) + 1) is not None
 
 
 def made_at_ms(id_: str) -> int | None:
-    """Tell when an id was made, in milliseconds of Unix time, or None when it is no id of ours."""
+    """Return when an id was made, in milliseconds since the Unix epoch, or None if it is malformed."""
     ulid = id_.rpartition("_")[2]
     return ulid_to_timestamp(ulid) if _ULID.fullmatch(ulid) else None

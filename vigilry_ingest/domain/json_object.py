@@ -1,4 +1,4 @@
-"""A JSON object whose parts stay as they were sent."""
+"""Lossless records of JSON values."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,15 +7,15 @@ import msgspec
 
 
 class JsonNumber(NamedTuple):
-    """A JSON number as it was written: it may be longer or larger than Python's types take."""
+    """The text of a JSON number, which may exceed the size or precision of Python's types."""
 
     text: str
 
 
 class JsonObject(msgspec.Struct, frozen=True):
-    """A JSON object: its exact text, and its members by name.
+    """The exact text of a JSON object, and its members by name.
 
-    A member is str, bool, None, JsonNumber, or ``msgspec.Raw`` (the text of an object or array).
+    A member is a str, bool, None, JsonNumber, or ``msgspec.Raw`` (the text of an object or array).
     """
 
     text: bytes
