@@ -1,4 +1,4 @@
-"""The WSGI entry point for gunicorn, and what ``flask`` finds its commands by."""
+"""The WSGI entry point, for gunicorn and the ``flask`` command."""
 
 from vigilry_ingest.app import create_app
 from vigilry_ingest.config.settings import ConfigError
@@ -6,5 +6,5 @@ from vigilry_ingest.config.settings import ConfigError
 try:
     app = create_app()
 except ConfigError as error:
-    # One line for whoever set it; a traceback would not help, and could show a password.
+    # A traceback would not help the operator, and could show a password.
     raise SystemExit(f"Error: {error}") from None

@@ -1,4 +1,4 @@
-"""How the text of a setting is read: each raises ValueError, which says what is allowed and not the name."""
+"""Parsers of settings. They raise ValueError with what is allowed; the caller adds the setting's name."""
 
 import re
 from collections.abc import Callable
@@ -15,8 +15,8 @@ REDIS_SCHEMES = (
 )
 
 _MAX_DIGITS = 30
-_HIGHEST_PORT = 65_535
-_LONGEST_SHOWN = 60
+_MAX_PORT = 65_535
+_MAX_SHOWN_LENGTH = 60
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])"
     r"(:(?P<port>[1-9][0-9]{0,4}))?",
@@ -25,10 +25,10 @@ _ORIGIN = re.compile(
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """Make the parser of a whole number within two bounds."""
+    """Make a parser of integers from ``low`` to ``high``, both inclusive."""
 
     def parse(text: str) -> int:
-        # Python refuses to read thousands of digits, so what is too long is not read.
+        # int() refuses thousands of digits with an error of its own.
         is_short = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
         if not is_short or not low <= int(text) <= high:
             raise ValueError(f"must be a whole number from {low:,} to {high:,}, not {_shown(text)}")
@@ -38,7 +38,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """Make the parser of a choice."""
+    """Make a parser that accepts one of several texts."""
 
     def parse(text: str) -> str:
         if text not in choices:
@@ -49,7 +49,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 def matching(pattern: str, form: str) -> Callable[[str], str]:
-    """Make the parser of what has a form, which is said in words."""
+    """Make a parser that accepts a pattern; ``form`` describes the pattern in error messages."""
 
     def parse(text: str) -> str:
         if re.fullmatch(pattern, text, re.ASCII) is None:
@@ -60,16 +60,16 @@ def matching(pattern: str, form: str) -> Callable[[str], str]:
 
 
 def bind(text: str) -> str:
-    """Take an address to listen on: ``host:port``, ``[::1]:port``, or ``unix:`` and a path."""
+    """Check an address to listen on: ``host:port``, ``[::1]:port``, or ``unix:`` and a path."""
     found = re.fullmatch(r"unix:(?!//$).+|(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+):([0-9]{1,5})", text, re.ASCII)
-    if found is None or int(found[1] or 0) > _HIGHEST_PORT:
-        form = f"host:port, [::1]:port or unix:path, with a port up to {_HIGHEST_PORT}"
+    if found is None or int(found[1] or 0) > _MAX_PORT:
+        form = f"host:port, [::1]:port or unix:path, with a port up to {_MAX_PORT}"
         raise ValueError(f"must be {form}, not {_shown(text)}")
     return text
 
 
 def redis_url(text: str) -> str:
-    """Take a URL of a broker."""
+    """Check the scheme of a broker URL."""
     try:
         scheme = urlsplit(text).scheme
     except ValueError:
@@ -80,16 +80,16 @@ def redis_url(text: str) -> str:
 
 
 def origins(text: str) -> str:
-    """Take origins, separated by commas; blanks around them are dropped."""
-    given = [each.strip() for each in text.split(",") if each.strip()]
-    for origin in given:
+    """Parse comma-separated origins, and strip white space around them."""
+    parsed = [each.strip() for each in text.split(",") if each.strip()]
+    for origin in parsed:
         if origin != "*" and not _is_origin(origin):
             raise ValueError(f"must be *, or origins such as https://app.example.com, not {origin!r}")
-    return ",".join(given)
+    return ",".join(parsed)
 
 
 def origin_or_none(text: str) -> str:
-    """Take one origin, or nothing; a slash at its end is dropped."""
+    """Parse an origin or an empty text, and strip a trailing slash."""
     origin = text.removesuffix("/")
     if text and not _is_origin(origin):
         raise ValueError("must be empty, or an origin such as https://ingest.example.com")
@@ -97,20 +97,20 @@ def origin_or_none(text: str) -> str:
 
 
 def _is_origin(text: str) -> bool:
-    """Tell whether a browser would write an origin so: in lower case, and without the scheme's own port."""
+    """Return whether an origin is in a browser's form: lowercase, and without the scheme's default port."""
     match = _ORIGIN.fullmatch(text)
     if match is None:
         return False
     port = int(match["port"] or 0)
-    return port <= _HIGHEST_PORT and port != {"http": 80, "https": 443}[match["scheme"]]
+    return port <= _MAX_PORT and port != {"http": 80, "https": 443}[match["scheme"]]
 
 
 def not_empty(text: str) -> str:
-    """Take any text but none."""
+    """Check that a text is not empty."""
     if not text:
         raise ValueError("must not be empty")
     return text
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
+    return repr(text if len(text) <= _MAX_SHOWN_LENGTH else f"{text[:_MAX_SHOWN_LENGTH]}…")

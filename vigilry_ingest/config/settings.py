@@ -1,4 +1,4 @@
-"""The settings room: the frozen Config, and the only reader of the environment."""
+"""The settings of all processes, read from the environment."""
 
 import difflib
 import os
@@ -22,9 +22,9 @@ PREFIX = "VIGILRY_"
 
 
 class ConfigError(ValueError):
-    """A setting is unknown or has a value that cannot be used; says which, and what is allowed.
+    """A setting is unknown or invalid; the message names the setting and what is allowed.
 
-    It never repeats a URL, nor what a library says of one: a mistyped URL may show its password there.
+    The message never contains a URL or a library's message about one, which could reveal a password.
     """
 
 
@@ -34,105 +34,119 @@ def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Every setting, with its default; the environment names are these in capitals after ``VIGILRY_``."""
+    """All settings with their deerrors; environment variables have the uppercase name after ``VIGILRY_``."""
 
     database_url: str = _setting(
-        "sqlite:///var/vigilry.db", not_empty, "where projects and keys are kept, as an SQLAlchemy URL"
+        "sqlite:///var/vigilry.db", not_empty, "SQLAlchemy URL of the database of projects, keys and events"
     )
     redis_url: str = _setting(
         "unix://var/valkey.sock",
         redis_url,
-        "the broker: redis://, rediss://, unix:// and a path, redis+sentinel://host:port,host:port/service, "
-        "or redis+cluster://host:port,host:port",
+        "URL of the broker: redis://, rediss://, unix:// with a path, "
+        "redis+sentinel://host:port,host:port/service, or redis+cluster://host:port,host:port",
     )
     stream_partitions: int = _setting(
-        1, whole_number(1, 4096), "streams that the projects are spread over; do not change it on live data"
+        1,
+        whole_number(1, 4096),
+        "number of streams that projects are distributed over; must not change on live data",
     )
     stream_max_entries: int = _setting(
-        1_000_000, whole_number(1, 10**12), "entries that a partition's stream may have before it refuses"
+        1_000_000,
+        whole_number(1, 10**12),
+        "maximum number of entries of a partition's stream; a full stream rejects events",
     )
     durability: str = _setting(
         "memory",
         matching(r"memory|fsync|replicas:[1-9][0-9]?", "memory, fsync, or replicas:N"),
-        "what must hold before a 202: memory, fsync, or replicas:N",
+        "when an event is acknowledged: once it is in memory, on disk (fsync), or on N replicas (replicas:N)",
     )
     publish_timeout_ms: int = _setting(
-        1000, whole_number(10, 60_000), "the longest that a request waits for the broker"
+        1000, whole_number(10, 60_000), "maximum time that a request waits for the broker"
     )
     idempotency_ttl_s: int = _setting(
-        86_400, whole_number(1, 31_536_000), "how long an idempotency key or a Stripe event id is remembered"
+        86_400, whole_number(1, 31_536_000), "how long idempotency keys and Stripe event ids are remembered"
     )
     key_cache_ttl_s: int = _setting(
-        1, whole_number(0, 3600), "how long a worker trusts a looked-up key; a revocation holds after it"
+        1, whole_number(0, 3600), "how long a worker caches a key; a revocation takes effect after this time"
     )
     key_cache_stale_s: int = _setting(
-        300, whole_number(0, 86_400), "how long known keys go on working while the key store is down"
+        300, whole_number(0, 86_400), "how long cached keys remain valid while the key store is down"
     )
     max_body_bytes: int = _setting(
-        1024 * 1024, whole_number(1024, 1 << 30), "the largest request body, in bytes over the wire"
+        1024 * 1024, whole_number(1024, 1 << 30), "maximum size of a request body as sent, in bytes"
     )
     max_decompressed_bytes: int = _setting(
-        5 * 1024 * 1024, whole_number(1024, 1 << 30), "the largest request body, in bytes, decompressed"
+        5 * 1024 * 1024, whole_number(1024, 1 << 30), "maximum size of a decompressed request body, in bytes"
     )
-    max_batch_events: int = _setting(1000, whole_number(1, 100_000), "the most events of one batch")
+    max_batch_events: int = _setting(1000, whole_number(1, 100_000), "maximum number of events in a batch")
     metrics_by_project: str = _setting(
-        "off", one_of("off", "on"), "whether /metrics counts events by project too; a series for each"
+        "off", one_of("off", "on"), "whether /metrics also counts events by project, with a series for each"
     )
     log_level: str = _setting(
-        "info", one_of("debug", "info", "warning", "error"), "the least that is logged; debug: every request"
+        "info",
+        one_of("debug", "info", "warning", "error"),
+        "minimum level of log messages; debug logs every request",
     )
     log_format: str = _setting(
-        "auto", one_of("auto", "json", "console"), "how lines are written; auto: for people on a terminal"
+        "auto",
+        one_of("auto", "json", "console"),
+        "log format; auto is console on a terminal, and json otherwise",
     )
     docs: str = _setting(
         "on", one_of("off", "on"), "whether /, /docs, /openapi.json and /asyncapi.json are served"
     )
     public_url: str = _setting(
-        "", origin_or_none, "the origin that senders use; the pages and /openapi.json name it"
+        "", origin_or_none, "the origin that senders use, shown in the documentation and /openapi.json"
     )
     cors_origins: str = _setting(
-        "", origins, "origins, separated by commas, whose pages may send events from a browser; * is any"
+        "", origins, "comma-separated origins whose pages may send events from a browser; * allows any"
     )
     tracing: str = _setting(
-        "off", one_of("off", "on"), "whether spans are exported; where to is said by OpenTelemetry's OTEL_*"
+        "off",
+        one_of("off", "on"),
+        "whether spans are exported; OpenTelemetry's OTEL_* variables configure where to",
     )
     bind: str = _setting(
-        "127.0.0.1:4100", bind, "host:port or unix:path that gunicorn listens on, unless systemd does"
+        "127.0.0.1:4100",
+        bind,
+        "host:port or unix:path that gunicorn listens on, unless systemd passes a socket",
     )
-    workers: int = _setting(0, whole_number(0, 1024), "gunicorn's worker processes; 0 is one for each core")
+    workers: int = _setting(
+        0, whole_number(0, 1024), "number of gunicorn's worker processes; 0 means one per core"
+    )
     worker_class: str = _setting("gevent", one_of("gevent", "gthread", "sync"), "gunicorn's worker class")
     drain_s: int = _setting(
-        0, whole_number(0, 3600), "how long TERM leaves the service at work, unready, before it stops"
+        0, whole_number(0, 3600), "how long the service keeps serving, but reports unready, after TERM"
     )
     env_file: str = _setting(
-        "", str, "a file with further settings, NAME=value in each line; a reload reads it again"
+        "", str, "file with further settings as NAME=value lines, which a reload reads again"
     )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Config":
-        """Read every ``VIGILRY_*`` variable, and the file that one of them names; the environment wins.
+        """Read the ``VIGILRY_*`` variables and the file named by VIGILRY_ENV_FILE; the environment wins.
 
-        Raises ConfigError for an unknown name or an unusable value, and names every one of them at once.
+        Raises ConfigError that lists all unknown and invalid settings.
         """
         variables = {
             name: text
             for name, text in (os.environ if environ is None else environ).items()
             if name.startswith(PREFIX)
         }
-        given = _settings_of_file(variables.get(f"{PREFIX}ENV_FILE", "")) | variables
+        texts = _settings_of_file(variables.get(f"{PREFIX}ENV_FILE", "")) | variables
         parsers = {PREFIX + each.name.upper(): each for each in fields(cls)}
         values: dict[str, Any] = {}
-        faults: list[str] = []
-        for name, text in sorted(given.items()):
+        errors: list[str] = []
+        for name, text in sorted(texts.items()):
             if name not in parsers:
-                faults.append(f"{name} is not a setting{_suggestion(name, parsers)}")
+                errors.append(f"{name} is not a setting{_suggestion(name, parsers)}")
                 continue
             try:
                 values[parsers[name].name] = parsers[name].metadata["parse"](text)
             except ValueError as error:
-                faults.append(f"{name} {error}")
-        if faults:
-            raise ConfigError("; ".join(faults))
+                errors.append(f"{name} {error}")
+        if errors:
+            raise ConfigError("; ".join(errors))
         return cls(**values)
 
 
@@ -155,11 +169,11 @@ def _settings_of_file(path: str) -> dict[str, str]:
 
 
 def _unquoted(text: str) -> str:
-    # As shells, systemd and Docker write values; there is no escaping inside.
+    # Like shells, systemd and Docker write values, but without escapes inside the quotes.
     is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
     return text[1:-1] if is_quoted else text
 
 
 def _suggestion(name: str, known: Mapping[str, Any]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return f"; did you mean {close[0]}?" if close else f"; the settings are {', '.join(known)}"
+    return f"; did you mean {close[0]}?" if close else f"; known settings: {', '.join(known)}"
