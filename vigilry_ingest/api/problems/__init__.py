@@ -1,27 +1,30 @@
-"""Every refusal: its word, what it means, and what to do; answers, pages and openapi.json read it here."""
+"""All problem types (RFC 9457); responses, documentation pages and openapi.json read them from here."""
 
 from typing import Any
 
-from vigilry_ingest.api.problems.client_errors import MISTAKES
+from vigilry_ingest.api.problems.client_errors import CLIENT
 from vigilry_ingest.api.problems.problem_type import ProblemType, page_of
 from vigilry_ingest.api.problems.server_errors import BROKER, NGINX, SERVICE
 
 __all__ = ["BROKER", "NGINX", "PROBLEM_TYPES", "ProblemType", "page_of", "problem_of"]
 
-PROBLEM_TYPES = MISTAKES | SERVICE | BROKER | NGINX
+PROBLEM_TYPES = CLIENT | SERVICE | BROKER | NGINX
 
 
 def problem_of(code: str, detail: str, *, request_id: str, instance: str | None = None) -> dict[str, Any]:
-    """Give what every problem has (RFC 9457); ``instance`` is the path, where one could be read."""
-    refusal = PROBLEM_TYPES[code]
+    """Return the members that every problem has (RFC 9457).
+
+    ``instance`` is the request's path, or None if it could not be parsed.
+    """
+    problem_type = PROBLEM_TYPES[code]
     members = {
         "type": page_of(code),
-        "title": refusal.title,
-        "status": refusal.status,
+        "title": problem_type.title,
+        "status": problem_type.status,
         "detail": detail,
         "instance": instance,
         "code": code,
-        "retryable": refusal.retryable,
+        "retryable": problem_type.retryable,
         "requestId": request_id,
     }
     return {name: value for name, value in members.items() if value is not None}

@@ -1,108 +1,110 @@
-"""The refusals of what a sender can mend, or has sent too much of."""
+"""Problem types with a 4xx status, which the service answers."""
 
 from vigilry_ingest.api.problems.problem_type import ProblemType
 
-MISTAKES = {
+CLIENT = {
     "malformed_json": ProblemType(
         400,
-        "Not a JSON object",
-        "The body is not one JSON object in valid UTF-8, or has a member twice at its top, so that "
-        "nobody could say which of the two counts.",
-        "Send one JSON object. The detail says where reading stopped.",
+        "Malformed JSON",
+        "The body is not valid JSON in UTF-8, or it repeats a member at the top level, so that the member's "
+        "value is ambiguous.",
+        "Send one JSON object with unique member names. The detail describes the error.",
     ),
     "invalid_event": ProblemType(
         400,
-        "The event does not fit the schema",
-        "One or more fields are missing, of the wrong type, or not known at this endpoint.",
-        "Mend every place that errors names, by JSON pointer, or for a batch each item of results.",
+        "Invalid event",
+        "The body is not a JSON object, or fields are missing, have an invalid value, or are unknown at this "
+        "endpoint.",
+        "Fix every validation error. They are listed in errors with JSON pointers, and for a batch in the "
+        "results of each item.",
     ),
     "invalid_idempotency_key": ProblemType(
         400,
-        "Unusable idempotency key",
-        "An idempotency key is empty, longer than 255 characters, has characters other than printable ASCII "
-        "or a blank at an end; or the header came with a batch.",
-        "Use 1 to 255 printable ASCII characters; a UUID is a good key. In a batch, the items have keys of "
-        "their own, idempotencyKey.",
+        "Invalid idempotency key",
+        "An idempotency key is empty, is longer than 255 characters, contains characters other than "
+        "printable ASCII, or begins or ends with a space; or a batch was sent with the header.",
+        "Use 1 to 255 printable ASCII characters, such as a UUID. In a batch, set idempotencyKey on items.",
     ),
     "invalid_encoding": ProblemType(
         400,
         "Body cannot be decompressed",
-        "The compressed body is cut off or corrupt, or asks for a zstd window of more than 8 MiB.",
-        "Compress it again, with the coding that Content-Encoding names.",
+        "The compressed body is truncated or corrupt, or requires a zstd window larger than 8 MiB.",
+        "Compress the body again, with the coding that Content-Encoding names.",
     ),
     "incomplete_body": ProblemType(
         400,
         "Incomplete body",
-        "The body broke off before its announced end, or its chunks are garbled.",
-        "Send it again, whole.",
+        "The body ended before its announced length, or its chunked encoding is invalid.",
+        "Send the request again with the complete body.",
         retryable=True,
     ),
     "bad_request": ProblemType(
         400,
         "Bad request",
-        "The request is not HTTP as it should be.",
-        "Use an HTTP library instead of a socket.",
+        "The request is not valid HTTP.",
+        "Use an HTTP library.",
     ),
     "missing_api_key": ProblemType(
         401,
-        "No API key",
-        "The request has no X-Api-Key header, or an empty one.",
-        "Send the project's key in the header X-Api-Key.",
+        "Missing API key",
+        "The X-Api-Key header is missing or empty.",
+        "Send the project's API key in the X-Api-Key header.",
     ),
     "invalid_api_key": ProblemType(
         401,
         "Invalid API key",
-        "The key is unknown, mistyped, expired or revoked, or its project is archived. It is one "
-        "answer for all of these, so that nobody learns which keys exist.",
-        "Compare the key with the one that you were given; ask the operator for a new one.",
+        "The key is unknown, mistyped, expired or revoked, or its project is archived. The response is the "
+        "same in all of these cases, so that it does not reveal which keys exist.",
+        "Check the key for typing errors, or request a new one from the operator.",
     ),
     "not_found": ProblemType(
         404,
         "Not found",
-        "There is no such address, or your project has no such job.",
-        "Look at the address; a job can only be asked for with a key of its own project.",
+        "The URL does not exist, or the project has no such job.",
+        "Check the URL. Jobs are visible only to keys of their own project.",
     ),
     "method_not_allowed": ProblemType(
         405,
         "Method not allowed",
-        "This address does not take this method.",
-        "The header Allow names the methods that it takes.",
+        "The URL does not support this method.",
+        "Use one of the methods in the Allow header.",
     ),
     "body_too_large": ProblemType(
         413,
         "Body too large",
-        "The body is larger than the operator allows, as it was sent or once it was decompressed.",
-        "The detail names the limit: send less, or in parts.",
+        "The body exceeds the operator's size limit, either as sent or after decompression.",
+        "Send less data, or split it into several requests. The detail states the limit.",
     ),
     "batch_too_large": ProblemType(
         413,
         "Batch too large",
-        "The batch has more events than the operator allows.",
-        "The detail names the limit: send it in parts.",
+        "The batch contains more events than the operator allows.",
+        "Split the batch. The detail states the limit.",
     ),
     "unsupported_media_type": ProblemType(
         415,
         "Unsupported media type",
-        "The Content-Type is not the one that this address takes, or names a charset other than UTF-8.",
-        "Send Content-Type: application/json, or to /ingest/batch also application/x-ndjson.",
+        "The Content-Type is not supported at this URL, or names a charset other than UTF-8.",
+        "Send Content-Type: application/json, or application/x-ndjson for a batch in lines.",
     ),
     "unsupported_encoding": ProblemType(
         415,
         "Unsupported content encoding",
-        "The Content-Encoding is none that is taken here.",
-        "The header Accept-Encoding lists what is taken: gzip and zstd.",
+        "The Content-Encoding is not supported.",
+        "Use a coding from the Accept-Encoding header: gzip or zstd.",
     ),
     "idempotency_key_reused": ProblemType(
         422,
         "Idempotency key reused",
-        "The same idempotency key came before with another body.",
-        "Use a new key for a new event; repeat an event with its own key and the same body, byte for byte.",
+        "The idempotency key was already used with a different body.",
+        "Use a new key for a new event. To repeat an event, send the same key with the same body, byte for "
+        "byte.",
     ),
     "rate_limited": ProblemType(
         429,
         "Too many events",
-        "The project has sent more events than its quota allows. Nothing was stored.",
-        "Wait as long as Retry-After says, then send it again; RateLimit says what is left.",
+        "The project has exceeded its quota. Nothing was stored.",
+        "Retry after the delay in Retry-After. The RateLimit header shows the remaining quota.",
         retryable=True,
     ),
 }

@@ -1,23 +1,23 @@
-"""What all refusals have: the form, and the page."""
+"""The definition of a problem type (RFC 9457)."""
 
 from typing import NamedTuple
 
 
 class ProblemType(NamedTuple):
-    """What a word means: HTTP status, title, cause, mend, and whether the same request may succeed later."""
+    """The meaning of an error code; ``retryable`` means that the same request may succeed later."""
 
     status: int
     title: str
     cause: str
-    mend: str
+    remedy: str
     retryable: bool = False
 
     @property
-    def says_when(self) -> bool:
-        """Tell whether its answer has Retry-After."""
+    def has_retry_after(self) -> bool:
+        """Whether responses carry a Retry-After header."""
         return self.status in (429, 503)
 
 
 def page_of(code: str) -> str:
-    """Give the path of the page that explains a word: the ``type`` of its problem."""
+    """Return the path of the page that explains an error code: the ``type`` of its problem."""
     return f"/docs/errors/{code}"

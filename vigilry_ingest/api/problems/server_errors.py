@@ -1,97 +1,99 @@
-"""The refusals of what fails on the way: in the service, at the broker, and in nginx before both."""
+"""Problem types of failures in the service and at the broker, and those that nginx answers."""
 
 from vigilry_ingest.api.problems.problem_type import ProblemType
 
 
-def _for_now(title: str, cause: str, mend: str = "Send it again after Retry-After.") -> ProblemType:
-    return ProblemType(503, title, cause, mend, retryable=True)
+def _unavailable(
+    title: str, cause: str, remedy: str = "Retry after the delay in Retry-After."
+) -> ProblemType:
+    return ProblemType(503, title, cause, remedy, retryable=True)
 
 
 SERVICE = {
     "internal_error": ProblemType(
         500,
         "Internal error",
-        "Something went wrong in the service itself. The event was not acknowledged.",
-        "Send it again with the same Idempotency-Key; tell the operator the requestId.",
+        "An unexpected error occurred in the service. The event was not acknowledged.",
+        "Retry with the same Idempotency-Key, and report the requestId to the operator.",
         retryable=True,
     ),
-    "event_store_unavailable": _for_now(
+    "event_store_unavailable": _unavailable(
         "Event store unavailable",
-        "The database that processed events are looked up in does not answer.",
-        "Ask again later.",
+        "The database of processed events does not respond.",
+        "Retry later.",
     ),
-    "key_store_unavailable": _for_now(
+    "key_store_unavailable": _unavailable(
         "Key store unavailable",
-        "The database that keys are looked up in does not answer, and this key is not known from before.",
+        "The database of API keys does not respond, and this key is not cached.",
     ),
 }
 BROKER = {
-    "broker_unavailable": _for_now(
+    "broker_unavailable": _unavailable(
         "Broker unavailable",
         "The broker cannot be reached. Nothing was sent to it.",
     ),
-    "broker_timeout": _for_now(
-        "Broker did not answer in time",
-        "The broker did not answer in time, so the event may be stored or not.",
-        "Send it again with the same Idempotency-Key: then it is stored once.",
+    "broker_timeout": _unavailable(
+        "Broker timeout",
+        "The broker did not respond in time, so the event may or may not be stored.",
+        "Retry with the same Idempotency-Key: the event is then stored once.",
     ),
-    "stream_full": _for_now(
+    "stream_full": _unavailable(
         "Stream full",
-        "The project's stream is full until the workers have caught up.",
-        "Send it again later; the operator needs more workers.",
+        "The project's stream is full until the workers have processed older events.",
+        "Retry later. The operator may need more workers.",
     ),
-    "broker_out_of_memory": _for_now(
+    "broker_out_of_memory": _unavailable(
         "Broker out of memory",
-        "The broker's memory is full, and it drops nothing that was accepted.",
-        "Send it again later.",
+        "The broker is out of memory. It does not evict accepted events.",
+        "Retry later.",
     ),
-    "broker_read_only": _for_now(
+    "broker_read_only": _unavailable(
         "Broker is read-only",
-        "The broker is a replica at the moment, as in the middle of a fail-over.",
+        "The broker is currently a replica, for example during a failover.",
     ),
-    "broker_loading": _for_now(
+    "broker_loading": _unavailable(
         "Broker is loading",
-        "The broker has just started and reads its data.",
+        "The broker has just started and is loading its data.",
     ),
-    "broker_primary_down": _for_now(
+    "broker_primary_down": _unavailable(
         "Broker has lost its primary",
-        "The broker is a replica that has lost its primary.",
+        "The broker is a replica that has lost the connection to its primary.",
     ),
-    "broker_cluster_down": _for_now(
+    "broker_cluster_down": _unavailable(
         "Broker cluster is down",
-        "The part of the broker's cluster that has this project is being moved or has failed.",
+        "The part of the broker cluster that serves this project has failed or is being moved.",
     ),
-    "broker_cannot_persist": _for_now(
+    "broker_cannot_persist": _unavailable(
         "Broker cannot persist",
-        "The broker cannot write to its disk, and takes nothing that it could lose.",
-        "Send it again later.",
+        "The broker cannot write to disk, and rejects events that it could lose.",
+        "Retry later.",
     ),
-    "broker_not_durable": _for_now(
+    "broker_not_durable": _unavailable(
         "Not durable yet",
-        "The event was appended, but not as safely as the operator promises within the time.",
-        "Send it again with the same Idempotency-Key: then it is stored once, and acknowledged when "
-        "it is safe.",
+        "The event was appended, but the required durability was not confirmed in time.",
+        "Retry with the same Idempotency-Key: the event is then stored once, and acknowledged when it is "
+        "durable.",
     ),
-    "broker_refused": _for_now(
-        "Broker refused",
-        "The broker refused the event for a reason of its own, which stands in the operator's log.",
-        "Send it again later, and tell the operator the requestId.",
+    "broker_refused": _unavailable(
+        "Broker refused the event",
+        "The broker refused the event for another reason, which is in the operator's log.",
+        "Retry later, and report the requestId to the operator.",
     ),
 }
-# What deploy/nginx.conf answers by itself, in front of the service.
+# deploy/nginx.conf answers these in front of the service.
 NGINX = {
     "too_many_wrong_keys": ProblemType(
         429,
         "Too many wrong keys",
-        "nginx, in front of the service, says so: too many requests without a usable API key came from your "
+        "nginx, in front of the service, received too many requests without a usable API key from your "
         "address.",
-        "Send the project's key: a request whose key has the right form is not counted.",
+        "Send the project's API key. Requests with a well-formed key are not counted.",
         retryable=True,
     ),
-    "service_unavailable": _for_now(
+    "service_unavailable": _unavailable(
         "Service unavailable",
-        "nginx, in front of the service, says so: it could not reach the service, or got no answer from it, "
-        "and does not know whether the event was taken.",
-        "Send it again with the same Idempotency-Key: then it is stored once.",
+        "nginx, in front of the service, could not reach it or received no response, so the event may or may "
+        "not be stored.",
+        "Retry with the same Idempotency-Key: the event is then stored once.",
     ),
 }
