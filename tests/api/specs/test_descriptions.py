@@ -101,11 +101,11 @@ def test_a_generated_client_sends_an_event_of_each_kind_and_reads_a_job(
     job_id = ""
     with made as client:
         for endpoint, (function, model) in sending.items():
-            call = importlib.import_module(f"made_client.api.sending.{function}")
+            call = importlib.import_module(f"made_client.api.ingestion.{function}")
             accepted = call.sync(client=client, body=getattr(models, model).from_dict(EXAMPLES[endpoint]))
             assert isinstance(accepted, models.Accepted), accepted
             job_id = accepted.job_id
-        read = importlib.import_module("made_client.api.asking.get_job").sync(job_id, client=client)
+        read = importlib.import_module("made_client.api.jobs.get_job").sync(job_id, client=client)
         assert (read.job_id, read.kind) == (job_id, "stripe")
     assert len(sender.published()) == len(sending)
 

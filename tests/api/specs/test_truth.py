@@ -154,4 +154,4 @@ def test_the_key_of_a_whole_batch_is_refused_as_its_operation_says(
         name: example[name] for name in ("instance", "title")
     }
     operation = document["paths"]["/ingest/batch"]["post"]
-    assert "`Idempotency-Key` is refused here" in operation["description"]
+    assert "`Idempotency-Key` header is rejected" in operation["description"]

@@ -76,7 +76,7 @@ def authorize(page: Page, api_key: str) -> None:
 
 def send(page: Page, operation: str, *, media: str | None = None) -> Any:
     """Send an operation's example from the reference, and return the answer."""
-    block = page.locator(f"#operations-Sending-{operation}")
+    block = page.locator(f"#operations-Ingestion-{operation}")
     block.locator(".opblock-summary-control").click()
     if media is not None:
         block.get_by_label("Request content type").select_option(media)

@@ -65,11 +65,11 @@ def test_schemas_and_parameters_can_be_read_on_a_phone(
 ) -> None:
     with visiting(browser, "phone", theme) as visit:
         visit.page.goto(service.url + "/docs")
-        for operation in ("Sending-sendBatch", "Asking-getJob"):
+        for operation in ("Ingestion-sendBatch", "Jobs-getJob"):
             block = visit.page.locator(f"#operations-{operation}")
             block.locator(".opblock-summary-control").click()
             block.locator(".responses-table .tablinks", has_text="Schema").first.click()
-        block = visit.page.locator("#operations-Sending-sendBatch")
+        block = visit.page.locator("#operations-Ingestion-sendBatch")
         block.get_by_label("Request content type").select_option("application/x-ndjson")
         visit.shoot(f"schemas-{theme}")
         assert visit.illegible() == []
@@ -100,9 +100,9 @@ def test_lines_that_a_reader_types_are_sent_as_they_are(
         authorize(visit.page, sender.minted.api_key)
         send(visit.page, "sendBatch", media="application/x-ndjson")
         for typed in (line, f"{line}\n{line}"):
-            visit.page.locator("#operations-Sending-sendBatch textarea").fill(typed)
+            visit.page.locator("#operations-Ingestion-sendBatch textarea").fill(typed)
             with visit.page.expect_response("**/ingest/batch") as sent:
-                visit.page.locator("#operations-Sending-sendBatch button.execute").click()
+                visit.page.locator("#operations-Ingestion-sendBatch button.execute").click()
             assert sent.value.request.post_data == typed
             assert sent.value.status == 202
 

@@ -1,1 +1,1 @@
-"""The interfaces, described for programs: OpenAPI for senders, AsyncAPI for consumers of the streams."""
+"""Machine-readable specs: OpenAPI for senders, AsyncAPI for consumers of the streams."""

@@ -1,4 +1,4 @@
-"""``/asyncapi.json``: what a consumer of the streams finds there (AsyncAPI 3.0)."""
+"""``/asyncapi.json`` (AsyncAPI 3.0): the streams and their entries, for consumers."""
 
 from functools import cache
 
@@ -17,65 +17,71 @@ from vigilry_ingest.domain.event_kinds import event_kinds
 _SCHEMAS = "#/components/schemas"
 
 _FIELDS: dict[str, Json] = {
-    "id": {"description": "The event's own id: the same whenever it is delivered.", "examples": [EVENT_ID]},
-    "project_id": {"description": "The project, as the sender's key says.", "examples": ["proj_01M83ZA"]},
+    "id": {"description": "The event's id, the same in every delivery.", "examples": [EVENT_ID]},
+    "project_id": {
+        "description": "The project that the sender's API key belongs to.",
+        "examples": ["proj_01M83ZA"],
+    },
     "environment": {
-        "description": "The key's.",
+        "description": "The environment of the sender's API key.",
         "enum": list(ENVIRONMENTS),
     },
     "kind": {
-        "description": "Which endpoint is for it; as an item of a batch it says so itself.",
+        "description": "The kind of event: the endpoint that it was sent to, or the `kind` of a batch item.",
     },
-    "type": {"description": "What happened, in the sender's words."},
-    "severity": {"description": "How bad it is.", "enum": list(SEVERITIES)},
-    "source": {"description": "Which part of the sender's system says so."},
-    "message": {"description": "For people."},
+    "type": {"description": "What happened, as named by the sender."},
+    "severity": {"description": "The severity of the event.", "enum": list(SEVERITIES)},
+    "source": {"description": "The part of the sender's system that reported the event."},
+    "message": {"description": "A human-readable message."},
     "correlation": {
-        "description": "A JSON object, byte for byte as it was sent.",
+        "description": "A JSON object, byte for byte as sent.",
         "contentMediaType": "application/json",
     },
     "payload": {
-        "description": "A JSON object: of `event` and `webhook` byte for byte as it was sent; of `stripe` "
-        "the whole body, also byte for byte, or in a batch the item's members joined anew, each value as it "
-        "was sent; of `server_error` made by the service, see ServerErrorPayload.",
+        "description": "A JSON object. For `event` and `webhook` it is byte for byte as sent. For `stripe` "
+        "it is the entire body, byte for byte, or in a batch an object of the item's members, each value as "
+        "sent. For `server_error` the service builds it: see ServerErrorPayload.",
         "contentMediaType": "application/json",
     },
-    "received_at": {"description": "RFC 3339, in UTC, with milliseconds.", "format": "date-time"},
-    "idempotency_key": {"description": "The sender's, where it sent one."},
-    "traceparent": {"description": "The W3C trace context that the processing belongs to."},
-    "request_id": {"description": "Of the request that brought it.", "examples": [REQUEST_ID]},
+    "received_at": {
+        "description": "When the service received the event: RFC 3339 in UTC, with milliseconds.",
+        "format": "date-time",
+    },
+    "idempotency_key": {"description": "The sender's idempotency key, if it sent one."},
+    "traceparent": {"description": "The W3C trace context to continue when processing the event."},
+    "request_id": {"description": "The id of the request that sent the event.", "examples": [REQUEST_ID]},
 }
-# Of an entry that was put on the stream again.
-_AGAIN: dict[str, Json] = {
-    "for_group": {"description": "Only this group is meant: any other acknowledges it and passes it over."},
-    "first_entry": {"description": "The entry's first id, which its jobId is made of."},
+# Fields of entries that were requeued from the dead letters or replayed from the event store.
+_REQUEUED: dict[str, Json] = {
+    "for_group": {"description": "The group that processes the entry; other groups only acknowledge it."},
+    "first_entry": {"description": "The original id of the entry, which its jobId is derived from."},
 }  # fmt: skip
 
 
 @cache
 def asyncapi() -> Json:
-    """Make the document."""
+    """Return the document."""
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Vigilry Ingest streams",
             "version": __version__,
             "license": {"name": "Apache-2.0"},
-            "description": "Each accepted event is an entry of the Redis Stream of its project's partition, "
-            "`crc32(project_id) % VIGILRY_STREAM_PARTITIONS`. Read it with a consumer group of your own; "
-            "delivery is at least once, in order within a project.",
+            "description": "Each accepted event is an entry in the Redis Stream of its project's partition, "
+            "`crc32(project_id) % VIGILRY_STREAM_PARTITIONS`. Read it with your own consumer group. "
+            "Delivery is at least once, and in order within a project.",
         },
         "defaultContentType": "application/x-redis-stream-entry",
         "servers": {
             "broker": {
                 "host": "127.0.0.1:6379",
                 "protocol": "redis",
-                "description": "VIGILRY_REDIS_URL: Redis or Valkey, alone, with Sentinel, or as a Cluster.",
+                "description": "VIGILRY_REDIS_URL: Redis or Valkey, standalone, with Sentinel or a Cluster.",
             }
         },
         "channels": {
-            "events": _channel("events", "The events that were accepted.", "event"),
-            "dead": _channel("dead", "What a group could not process, and why.", "deadLetter"),
+            "events": _channel("events", "Accepted events.", "event"),
+            "dead": _channel("dead", "Events that a group could not process, with the reason.", "deadLetter"),
         },
         "operations": {
             "processEvents": {
@@ -94,7 +100,9 @@ def asyncapi() -> Json:
         "components": {
             "messages": {
                 "event": _message("An event", "Entry", {name: _example(name) for name in event_kinds()}),
-                "deadLetter": _message("A dead letter", "DeadLetter", {"event": _dead() | _example("event")}),
+                "deadLetter": _message(
+                    "A dead letter", "DeadLetter", {"event": _dead_letter_fields() | _example("event")}
+                ),
             },
             "schemas": {
                 "Entry": _entry(),
@@ -104,10 +112,10 @@ def asyncapi() -> Json:
                         {"$ref": f"{_SCHEMAS}/Entry"},
                         {
                             "type": "object",
-                            "required": list(_dead()),
+                            "required": list(_dead_letter_fields()),
                             "properties": {
                                 name: {"type": "string", "examples": [value]}
-                                for name, value in _dead().items()
+                                for name, value in _dead_letter_fields().items()
                             },
                         },
                     ]
@@ -120,12 +128,12 @@ def asyncapi() -> Json:
 def _channel(name: str, description: str, message: str) -> Json:
     return {
         "address": f"vigilry:{{partition}}:{name}",
-        # The braces make a Redis Cluster keep all keys of a partition together.
+        # The braces are a hash tag, which keeps all keys of a partition on one cluster node.
         "description": f"{description} The key of partition 0 is `vigilry:{{0}}:{name}`, with the braces.",
         "messages": {message: {"$ref": f"#/components/messages/{message}"}},
         "parameters": {
             "partition": {
-                "description": "0 to VIGILRY_STREAM_PARTITIONS - 1, in braces.",
+                "description": "The partition's number in braces, from 0 to VIGILRY_STREAM_PARTITIONS - 1.",
                 "default": "{0}",
                 "examples": ["{0}", "{7}"],
             }
@@ -136,7 +144,7 @@ def _channel(name: str, description: str, message: str) -> Json:
 def _message(title: str, schema: str, examples: dict[str, Json]) -> Json:
     return {
         "title": title,
-        "summary": "Names and values of the entry, each a string.",
+        "summary": "The entry's fields and values, all strings.",
         "payload": {"$ref": f"{_SCHEMAS}/{schema}"},
         "examples": [{"name": name, "payload": example} for name, example in examples.items()],
     }
@@ -145,22 +153,22 @@ def _message(title: str, schema: str, examples: dict[str, Json]) -> Json:
 def _entry() -> Json:
     fields = msgspec.structs.fields(Event)
     properties: Json = {
-        "v": {"type": "string", "const": ENTRY_VERSION, "description": "The version of this form."}
+        "v": {"type": "string", "const": ENTRY_VERSION, "description": "The version of the entry format."}
     }
     properties |= {field.name: {"type": "string"} | _FIELDS[field.name] for field in fields}
     properties["kind"]["enum"] = list(event_kinds())
-    properties |= {name: {"type": "string"} | described for name, described in _AGAIN.items()}
+    properties |= {name: {"type": "string"} | described for name, described in _REQUEUED.items()}
     required = ["v", *(field.name for field in fields if field.required)]
     return {"type": "object", "required": required, "properties": properties}
 
 
 def _server_error_schemas() -> Json:
-    _, made = msgspec.json.schema_components([ServerErrorPayload], ref_template=_SCHEMAS + "/{name}")
-    return made
+    _, schemas = msgspec.json.schema_components([ServerErrorPayload], ref_template=_SCHEMAS + "/{name}")
+    return schemas
 
 
 def _example(kind: str) -> dict[str, str]:
-    """Make the entry of the contract's example, as the service makes it."""
+    """Return the stream entry of a kind's example, built as for a request."""
     metadata = EventMetadata(
         id=EVENT_ID,
         project_id="proj_01M83ZA4Y1VJ7G0M8WQ0D6ZK3N",
@@ -173,7 +181,7 @@ def _example(kind: str) -> dict[str, str]:
     return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
-def _dead() -> dict[str, str]:
+def _dead_letter_fields() -> dict[str, str]:
     return {
         "dead_group": "store",
         "dead_entry": "1795429837634-0",

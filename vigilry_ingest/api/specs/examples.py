@@ -1,4 +1,4 @@
-"""Ids as the examples of the specs show them."""
+"""Ids used in the examples of the specs."""
 
 JOB_ID = "bull-1795429837634000000"
 EVENT_ID = "evt_01M83ZAAT09981GBARPB87MAEB"

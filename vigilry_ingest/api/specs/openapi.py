@@ -1,4 +1,4 @@
-"""``/openapi.json``: what a sender may call, generated from the schemas and the refusals."""
+"""``/openapi.json`` (OpenAPI 3.1), generated from the schemas and the problem types."""
 
 from functools import cache
 
@@ -11,19 +11,19 @@ from vigilry_ingest.api.specs.responses import headers
 from vigilry_ingest.api.specs.schemas import KEY, Json, add_schemas
 
 _ABOUT = """\
-Takes events of your application over HTTP and keeps them until they are processed.
+Accepts events from your application over HTTP and stores them until they are processed.
 
-Send your project's key in `X-Api-Key`. A `202` means that the event is stored; ask with its `jobId` what has
-become of it.
-Send an `Idempotency-Key` where you may have to repeat a request: then the event is stored once.
-Bodies may be compressed: `Content-Encoding: gzip` or `zstd`. Every refusal is a problem (RFC 9457) with a
-machine word, `code`, and a page that explains it.
+Send your project's API key in `X-Api-Key`. A `202` response means that the event is stored; its `jobId` gives
+access to the event's status.
+Send an `Idempotency-Key` with requests that you may have to retry, so that the event is stored once.
+Bodies may be compressed with `Content-Encoding: gzip` or `zstd`. Every error response is a problem (RFC 9457)
+with an error `code` and a page that explains it.
 """
 
 
 @cache
 def openapi(public_url: str = "") -> Json:
-    """Make the document (OpenAPI 3.1); without an origin, the service is where the document came from."""
+    """Return the document; without a public URL, its server is the origin that it was fetched from."""
     plugin = MarshmallowPlugin()
     spec = APISpec(
         title="Vigilry Ingest",
@@ -33,36 +33,36 @@ def openapi(public_url: str = "") -> Json:
         info={
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "contact": {"name": "Whoever runs this service"},
+            "contact": {"name": "The operator of this service"},
         },
         servers=[{"url": public_url or "/", "description": "This service"}],
         tags=[
-            {"name": "Sending", "description": "Events in."},
-            {"name": "Asking", "description": "What has become of them."},
-            {"name": "Health", "description": "For load balancers; no key needed."},
+            {"name": "Ingestion", "description": "Send events, one at a time or in batches."},
+            {"name": "Jobs", "description": "Get the status of accepted events."},
+            {"name": "Health", "description": "Health checks for load balancers. They need no API key."},
         ],
         security=[{"ApiKey": []}],
     )
     spec.components.security_scheme(
         "ApiKey",
-        {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "Your project's key."},
+        {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The project's API key."},
     )
     add_schemas(spec, plugin)
-    _add_parts(spec)
+    _add_components(spec)
     for path, operations in paths().items():
         spec.path(path, operations=operations)
     return spec.to_dict()
 
 
-def _add_parts(spec: APISpec) -> None:
-    for name, made in headers().items():
-        spec.components.header(name, made)
+def _add_components(spec: APISpec) -> None:
+    for name, header in headers().items():
+        spec.components.header(name, header)
     spec.components.parameter(
         "IdempotencyKey", "header",
         {
             "name": "Idempotency-Key",
-            "description": "A repeat of the same body with the same key is answered with the first jobId, "
-            "and stored once. Another body is refused.",
+            "description": "A request that repeats a key with the same body returns the first jobId, and the "
+            "event is stored once. A repeated key with a different body is rejected.",
             "schema": KEY,
         },
     )  # fmt: skip
@@ -70,7 +70,8 @@ def _add_parts(spec: APISpec) -> None:
         "RequestId", "header",
         {
             "name": "X-Request-Id",
-            "description": "Taken over when it has at most 128 of 0-9A-Za-z._:+/=@-; else one is made.",
+            "description": "The request's id: at most 128 characters from 0-9A-Za-z._:+/=@-. Without a valid "
+            "one the service generates an id.",
             "schema": {"type": "string"},
         },
     )  # fmt: skip
@@ -78,7 +79,7 @@ def _add_parts(spec: APISpec) -> None:
         "Traceparent", "header",
         {
             "name": "traceparent",
-            "description": "W3C Trace Context; kept with the event.",
+            "description": "W3C Trace Context, stored with the event.",
             "schema": {"type": "string"},
         },
     )  # fmt: skip

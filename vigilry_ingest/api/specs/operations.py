@@ -1,52 +1,52 @@
-"""What a sender may ask of the service, for ``/openapi.json``: each path with its operation."""
+"""Paths and operations of ``/openapi.json``."""
 
 import json
 from typing import Any
 
 from vigilry_ingest.api.problems import BROKER
 from vigilry_ingest.api.specs.examples import JOB_ID
-from vigilry_ingest.api.specs.responses import BATCH, accepted, answer, refusals_of
+from vigilry_ingest.api.specs.responses import BATCH, accepted, problem_responses, response
 from vigilry_ingest.api.specs.schemas import Json
 from vigilry_ingest.domain.event_kinds import EventKind, event_kinds
 
-_OF_ALL = ("method_not_allowed", "internal_error")
-_OF_KEYS = ("missing_api_key", "invalid_api_key", *_OF_ALL, "key_store_unavailable")
-_OF_BODIES = (
+_ANY_PROBLEMS = ("method_not_allowed", "internal_error")
+_KEY_PROBLEMS = ("missing_api_key", "invalid_api_key", *_ANY_PROBLEMS, "key_store_unavailable")
+_BODY_PROBLEMS = (
     "malformed_json", "invalid_event", "invalid_idempotency_key", "invalid_encoding", "incomplete_body",
     "body_too_large", "unsupported_media_type", "unsupported_encoding", "idempotency_key_reused",
     "rate_limited",
 )  # fmt: skip
-_SENDING = (*_OF_KEYS, *_OF_BODIES, *BROKER)
-# What the broker may say to a question, which writes nothing.
-_ASKING = (
+_INGESTION_PROBLEMS = (*_KEY_PROBLEMS, *_BODY_PROBLEMS, *BROKER)
+# Broker errors that a read can cause.
+_JOB_PROBLEMS = (
     "broker_unavailable", "broker_timeout", "broker_loading", "broker_primary_down", "broker_cluster_down",
     "broker_refused",
 )  # fmt: skip
 
 
 def paths() -> dict[str, Json]:
-    """Describe every operation, by path and method."""
+    """Return all operations by path and method."""
     return {
-        **{kind.path: {"post": _sending(kind)} for kind in event_kinds().values()},
+        **{kind.path: {"post": _ingestion(kind)} for kind in event_kinds().values()},
         BATCH: {"post": _batch()},
         "/ingest/jobs/{jobId}": {"get": _job()},
-        "/health/live": {"get": _health("live", "Does the process answer?")},
-        "/health/ready": {"get": _health("ready", "Can it take events?")},
+        "/health/live": {"get": _health("live", "Check whether the process responds")},
+        "/health/ready": {"get": _health("ready", "Check whether the service can accept events")},
     }
 
 
-def _sending(kind: EventKind) -> Json:
+def _ingestion(kind: EventKind) -> Json:
     body = _content("application/json", {"$ref": f"#/components/schemas/{kind.component}"}, kind.example)
     return {
         "operationId": kind.operation,
         "summary": kind.label,
         "description": f"Stores one event of kind `{kind.name}`.",
-        "tags": ["Sending"],
+        "tags": ["Ingestion"],
         "parameters": ["IdempotencyKey", "RequestId", "Traceparent"],
         "requestBody": {"required": True, "content": body},
         "responses": {
-            "202": accepted("Accepted", "Stored.", "Location", "IdempotentReplayed"),
-            **refusals_of(kind.path, *_SENDING),
+            "202": accepted("Accepted", "The event is stored.", "Location", "IdempotentReplayed"),
+            **problem_responses(kind.path, *_INGESTION_PROBLEMS),
         },
     }
 
@@ -55,7 +55,7 @@ def _batch() -> Json:
     items = {
         "oneOf": [{"$ref": f"#/components/schemas/{kind.component}Item"} for kind in event_kinds().values()]
     }
-    listed = {
+    batch = {
         "type": "object",
         "required": ["events"],
         "properties": {"events": {"type": "array", "minItems": 1, "items": items}},
@@ -65,26 +65,26 @@ def _batch() -> Json:
     lines = "".join(json.dumps(each) + "\n" for each in events)
     return {
         "operationId": "sendBatch",
-        "summary": "Send many events at once",
-        "description": "Each item is taken or rejected by itself, and one round trip stores all that are "
-        "taken. The answer is 202 when at least one was, and else a refusal that has `results` too. As "
-        "`application/x-ndjson` the same items are taken without the object around them, a line of JSON for "
-        "each. Each item may have an `idempotencyKey`; the header `Idempotency-Key` is refused here with 400 "
-        "`invalid_idempotency_key`.",
-        "tags": ["Sending"],
+        "summary": "Send a batch of events",
+        "description": "Each item is accepted or rejected separately, and all accepted items are stored in "
+        "one round trip. The response is 202 if at least one item was accepted, and otherwise an error that "
+        "also has `results`. With `application/x-ndjson` the body is one item per line. Each item may have "
+        "an `idempotencyKey`; the `Idempotency-Key` header is rejected with 400 `invalid_idempotency_key`.",
+        "tags": ["Ingestion"],
         "parameters": ["RequestId", "Traceparent"],
         "requestBody": {
             "required": True,
-            "content": _content("application/json", listed, {"events": events})
+            "content": _content("application/json", batch, {"events": events})
             | _content("application/x-ndjson", {"type": "string", "minLength": 1}, lines),
         },
         "responses": {
             "202": accepted(
                 "BatchAccepted",
-                "At least one is stored; `results` says which. With `Retry-After` when one was rate limited.",
+                "At least one event is stored; `results` has the outcome of each item. `Retry-After` is set "
+                "if items were rate limited.",
                 "RetryAfter",
             ),
-            **refusals_of(BATCH, *_SENDING, "batch_too_large"),
+            **problem_responses(BATCH, *_INGESTION_PROBLEMS, "batch_too_large"),
         },
     }
 
@@ -92,40 +92,47 @@ def _batch() -> Json:
 def _job() -> Json:
     return {
         "operationId": "getJob",
-        "summary": "Ask what has become of an event",
-        "description": "A job of another project, an unknown and a malformed id are all the same 404.",
-        "tags": ["Asking"],
+        "summary": "Get the status of an event",
+        "description": "Jobs of other projects, unknown ids and malformed ids all return the same 404.",
+        "tags": ["Jobs"],
         "parameters": [
             {
                 "name": "jobId",
                 "in": "path",
                 "required": True,
-                "description": "The jobId of an answer.",
+                "description": "The jobId of an accepted event.",
                 "schema": {"type": "string", "minLength": 1},
                 "example": JOB_ID,
             },
             "RequestId",
         ],
         "responses": {
-            "200": answer("Job", "Where it stands.", "Sunset"),
-            **refusals_of(
-                f"/ingest/jobs/{JOB_ID}", *_OF_KEYS, "not_found", "event_store_unavailable", *_ASKING
+            "200": response("Job", "The status of the event.", "Sunset"),
+            **problem_responses(
+                f"/ingest/jobs/{JOB_ID}",
+                *_KEY_PROBLEMS,
+                "not_found",
+                "event_store_unavailable",
+                *_JOB_PROBLEMS,
             ),
         },
     }
 
 
 def _health(name: str, summary: str) -> Json:
-    responses = {"200": answer("Health", "Yes.")}
+    responses = {"200": response("Health", "The check passed.")}
     if name == "ready":
-        responses["503"] = answer("Health", "No; `checks` names which part is missing.")
+        responses["503"] = response(
+            "Health",
+            "The service is not ready. `checks` shows what failed; it is absent while the service stops.",
+        )
     return {
         "operationId": f"health{name.capitalize()}",
         "summary": summary,
-        "description": "For load balancers and supervisors.",
+        "description": "For load balancers and process supervisors.",
         "tags": ["Health"],
         "security": [],
-        "responses": responses | refusals_of(f"/health/{name}", *_OF_ALL),
+        "responses": responses | problem_responses(f"/health/{name}", *_ANY_PROBLEMS),
     }
 
 

@@ -1,4 +1,4 @@
-"""What senders are answered, for ``/openapi.json``: headers, acceptances, refusals with their examples."""
+"""Headers and responses of ``/openapi.json``, with an example of each problem."""
 
 from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
 from vigilry_ingest.api.specs.examples import JOB_ID, REQUEST_ID
@@ -7,60 +7,57 @@ from vigilry_ingest.api.specs.schemas import Json
 BATCH = "/ingest/batch"
 
 _PROBLEM = "application/problem+json"
-# Where a refusal is met that not every sender can meet.
-_PATHS = {
-    "batch_too_large": BATCH,
-    "not_found": f"/ingest/jobs/{JOB_ID}",
-    "event_store_unavailable": f"/ingest/jobs/{JOB_ID}",
-}
-# The headers that a status brings along.
-_WITH = {
+_JOB = f"/ingest/jobs/{JOB_ID}"
+# Problems that do not occur at /ingest/events.
+_PATHS = {"batch_too_large": BATCH, "not_found": _JOB, "event_store_unavailable": _JOB}
+_HEADERS_BY_STATUS = {
     401: ("WwwAuthenticate",),
     405: ("Allow",),
     415: ("AcceptEncoding",),
     429: ("RetryAfter", "RateLimitPolicy", "RateLimit"),
     503: ("RetryAfter",),
 }
-_SEVERITY = ("/severity", "not_allowed", "Must be one of INFO, WARN, ERROR, CRITICAL, in capitals.")
-# What is wrong with the event of an example, where it has no severity.
+_SEVERITY_FAULT = ("/severity", "not_allowed", "Must be one of INFO, WARN, ERROR, CRITICAL, in uppercase.")
+# The faults of example events that have no severity.
 _FAULTS = {
     "/ingest/server-error": ("/path", "required", "This field is required."),
     "/ingest/stripe": ("/data", "required", "This field is required."),
 }
-# What is wrong with an item of a batch that does fit, and where in it.
-_OF_ITEMS = {"rate_limited": "", "idempotency_key_reused": "/idempotencyKey"}
+# Pointers of faults in batch items that match their schema.
+_ITEM_POINTERS = {"rate_limited": "", "idempotency_key_reused": "/idempotencyKey"}
 
 
 def headers() -> dict[str, Json]:
-    """Describe every header of an answer."""
+    """Return all response headers by component name."""
 
     def text(description: str, example: str) -> Json:
         return {"description": description, "schema": {"type": "string"}, "example": example}
 
     return {
-        "RequestId": text("The request's id, also in the service's log.", REQUEST_ID) | {"required": True},
-        "Location": text("Where to ask for the job.", f"/ingest/jobs/{JOB_ID}"),
-        "IdempotentReplayed": text("`true` when an earlier request with this key stored the event.", "true"),
+        "RequestId": text("The request's id, which the service also logs.", REQUEST_ID) | {"required": True},
+        "Location": text("The URL of the job.", _JOB),
+        "IdempotentReplayed": text("`true` if an earlier request with this key stored the event.", "true"),
         "RetryAfter": {
-            "description": "Seconds to wait before what was not taken may be.",
+            "description": "Seconds to wait before retrying what was rejected.",
             "schema": {"type": "integer", "minimum": 1},
             "example": 1,
         },
-        "RateLimitPolicy": text("The project's quota, where it has one.", '"project";q=100;w=1'),
+        "RateLimitPolicy": text("The project's quota, if it has one.", '"project";q=100;w=1'),
         "RateLimit": text(
-            "What is left of it, and the seconds until all of it is, or with a 429 until one event is.",
+            "The remaining quota, and the seconds until it is full again or, with a 429, until one more "
+            "event is accepted.",
             '"project";r=42;t=1',
         ),
         "Sunset": text(
-            "In a key's last two weeks, when it ends (RFC 8594).", "Tue, 24 Nov 2026 09:00:00 GMT"
+            "When the API key expires (RFC 8594), during its last two weeks.", "Tue, 24 Nov 2026 09:00:00 GMT"
         ),
-        "Allow": text("The methods that the address takes.", "POST, OPTIONS"),
-        "AcceptEncoding": text("The codings that are taken.", "gzip, zstd"),
-        "WwwAuthenticate": text("How to send a key.", 'ApiKey realm="ingest", header="X-Api-Key"'),
+        "Allow": text("The methods that the URL supports.", "POST, OPTIONS"),
+        "AcceptEncoding": text("The supported content codings.", "gzip, zstd"),
+        "WwwAuthenticate": text("How to send an API key.", 'ApiKey realm="ingest", header="X-Api-Key"'),
     }
 
 
-def _refer(*names: str) -> Json:
+def _header_refs(*names: str) -> Json:
     titles = {
         "RequestId": "X-Request-Id", "RateLimitPolicy": "RateLimit-Policy", "RetryAfter": "Retry-After",
         "IdempotentReplayed": "Idempotent-Replayed", "AcceptEncoding": "Accept-Encoding",
@@ -69,64 +66,66 @@ def _refer(*names: str) -> Json:
     return {titles.get(name, name): {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def answer(schema: str, description: str, *headers: str) -> Json:
-    """Describe an answer that has this schema and, besides the request's id, these headers."""
+def response(schema: str, description: str, *headers: str) -> Json:
+    """Return a JSON response with a schema, the request's id and further headers."""
     return {
         "description": description,
-        "headers": _refer("RequestId", *headers),
+        "headers": _header_refs("RequestId", *headers),
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
     }
 
 
 def accepted(schema: str, description: str, *headers: str) -> Json:
-    """Describe the 202 of a sender, which tells of its quota and its key too."""
-    return answer(schema, description, *headers, "RateLimitPolicy", "RateLimit", "Sunset")
+    """Return a 202 response, with the headers for quotas and expiring keys."""
+    return response(schema, description, *headers, "RateLimitPolicy", "RateLimit", "Sunset")
 
 
-def refusals_of(path: str, *codes: str) -> Json:
-    """Describe the refusals of a path, by status, with an example of each."""
+def problem_responses(path: str, *codes: str) -> Json:
+    """Return the problem responses of a path by status, with an example of each."""
     responses: Json = {}
     for code in codes:
         status = PROBLEM_TYPES[code].status
-        response = responses.setdefault(
+        problem = responses.setdefault(
             str(status),
             {
                 "description": "",
-                "headers": _refer("RequestId", *_WITH.get(status, ()), *_of_the_key(path, status)),
+                "headers": _header_refs(
+                    "RequestId", *_HEADERS_BY_STATUS.get(status, ()), *_key_headers(path, status)
+                ),
                 "content": {_PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
             },
         )
-        response["description"] = ", ".join(filter(None, [response["description"], f"`{code}`"]))
-        response["content"][_PROBLEM]["examples"][code] = {
+        problem["description"] = ", ".join(filter(None, [problem["description"], f"`{code}`"]))
+        problem["content"][_PROBLEM]["examples"][code] = {
             "summary": PROBLEM_TYPES[code].title,
             "value": example_of(code, path),
         }
     return responses
 
 
-def _of_the_key(path: str, status: int) -> tuple[str, ...]:
-    # A key is told of once it was found to open something, and a method is refused before that.
-    is_known = path.startswith("/ingest/") and status not in (401, 405)
-    return ("Sunset",) if is_known else ()
+def _key_headers(path: str, status: int) -> tuple[str, ...]:
+    # Only an authenticated request reveals when its key expires; methods are checked before the key.
+    is_authenticated = path.startswith("/ingest/") and status not in (401, 405)
+    return ("Sunset",) if is_authenticated else ()
 
 
 def example_of(code: str, path: str | None = None) -> Json:
-    """Give an example of a refusal, as a sender to a path sees it; by default to one that has it."""
+    """Return an example of a problem at a path, by default at one where the problem occurs."""
     path = path or _PATHS.get(code, "/ingest/events")
     example = problem_of(code, PROBLEM_TYPES[code].cause, request_id=REQUEST_ID, instance=path)
-    return example | _members_of(code, path)
+    return example | _extra_members(code, path)
 
 
-def _members_of(code: str, path: str) -> Json:
-    """Give what stands only in some problems: the faults of an event, or what became of each of a batch."""
-    pointer, word, detail = _FAULTS.get(path, _SEVERITY)
-    faults = [{"pointer": pointer, "code": word, "detail": detail}]
-    if path == BATCH and code in _OF_ITEMS:
-        faults = [{"pointer": _OF_ITEMS[code], "code": code, "detail": PROBLEM_TYPES[code].cause}]
+def _extra_members(code: str, path: str) -> Json:
+    """Return the members of an invalid event or a rejected batch that other problems do not have."""
+    pointer, fault_code, detail = _FAULTS.get(path, _SEVERITY_FAULT)
+    faults = [{"pointer": pointer, "code": fault_code, "detail": detail}]
+    if path == BATCH and code in _ITEM_POINTERS:
+        faults = [{"pointer": _ITEM_POINTERS[code], "code": code, "detail": PROBLEM_TYPES[code].cause}]
     elif code != "invalid_event":
         return {}
     if path != BATCH:
-        return {"detail": f"1 to mend: {pointer}; see errors.", "errors": faults}
+        return {"detail": f"1 validation error: {pointer}", "errors": faults}
     return {
         "detail": "None of the 1 events was taken; results says why.",
         "results": [{"index": 0, "status": "rejected", "code": code, "errors": faults}],

@@ -1,4 +1,4 @@
-"""The JSON Schemas: what is taken, from the marshmallow schemas, and what is answered."""
+"""JSON Schemas of requests, generated from the marshmallow schemas, and of responses."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -16,49 +16,49 @@ from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, EventKind, event_kin
 
 Json = dict[str, Any]
 
-# What an Idempotency-Key may be: printable ASCII, and no blank at an end, where HTTP would take it off.
+# Printable ASCII without a space at either end, where HTTP would strip it.
 KEY = {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}
 JOB_ID_SCHEMA = {"type": "string", "pattern": "^bull-[0-9]{1,19}$", "examples": [JOB_ID]}
 
 
 def add_schemas(spec: APISpec, plugin: MarshmallowPlugin) -> None:
-    """Add every schema to the components of a document."""
+    """Add all schemas to the components of a document."""
     plugin.converter.add_attribute_function(_properties)  # type: ignore[union-attr]  # made with the spec
     for kind in event_kinds().values():
         name = kind.component
         spec.components.schema(name, schema=kind.schema)
-        made = spec.components.schemas[name]
-        made["additionalProperties"] = kind.schema().unknown != marshmallow.RAISE
-        made["examples"] = [kind.example]
-        spec.components.schema(f"{name}Item", _item(made, kind))
-    for name, made in _answers().items():
-        spec.components.schema(name, made)
+        schema = spec.components.schemas[name]
+        schema["additionalProperties"] = kind.schema().unknown != marshmallow.RAISE
+        schema["examples"] = [kind.example]
+        spec.components.schema(f"{name}Item", _item(schema, kind))
+    for name, schema in _response_schemas().items():
+        spec.components.schema(name, schema)
 
 
 def _properties(_converter: Any, field: fields.Field[Any], **_options: Any) -> Mapping[str, Any]:
-    """Describe one of our own fields."""
-    made: Json = {}
+    """Return the JSON Schema keywords of an EventField."""
+    schema: Json = {}
     if isinstance(field, Text):
-        made["type"] = "string"
+        schema["type"] = "string"
         if not field.allow_empty:
-            made["minLength"] = 1
+            schema["minLength"] = 1
         if field.max_length is not None:
-            made["maxLength"] = field.max_length
+            schema["maxLength"] = field.max_length
     elif isinstance(field, Severity):
-        made = {"type": "string", "enum": list(SEVERITIES)}
+        schema = {"type": "string", "enum": list(SEVERITIES)}
     elif isinstance(field, Object):
-        made["type"] = "object"
+        schema["type"] = "object"
     elif isinstance(field, StatusCode):
-        made = {"type": "integer", "minimum": 100, "maximum": 599}
+        schema = {"type": "integer", "minimum": 100, "maximum": 599}
     if field.allow_none:
-        made["type"] = [made["type"], "null"]
-        if "enum" in made:
-            made["enum"] = [*made["enum"], None]
-    return made
+        schema["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
+    return schema
 
 
 def _item(schema: Json, kind: EventKind) -> Json:
-    """Put a kind's schema into the envelope that it has in a batch."""
+    """Return the schema of a kind's items in a batch: its own schema with the envelope fields."""
     item = deepcopy(schema)
     properties = item["properties"]
     envelope: Json = {
@@ -66,7 +66,7 @@ def _item(schema: Json, kind: EventKind) -> Json:
         "idempotencyKey": KEY | {"type": ["string", "null"]},
     }
     if kind.name == DEFAULT_KIND:
-        # It is what an item is that does not say.
+        # Items without a kind are of this kind.
         envelope["kind"] = {"type": ["string", "null"], "enum": [kind.name, None]}
     else:
         item["required"] = ["kind", *item["required"]]
@@ -79,7 +79,7 @@ def _object(required: list[str], **properties: Any) -> Json:
     return {"type": "object", "required": required, "properties": properties}
 
 
-def _answers() -> dict[str, Json]:
+def _response_schemas() -> dict[str, Json]:
     text: Json = {"type": "string"}
     moment = {"type": "string", "format": "date-time"}
     fault = _object(["pointer", "code", "detail"], pointer=text, code=text, detail=text)
@@ -141,8 +141,8 @@ def _answers() -> dict[str, Json]:
             instance=text,
             code=text
             | {
-                "description": "The refusal's word. New ones may come: treat one that you do not know by "
-                "`status` and `retryable`.",
+                "description": "The error code. New codes may be added: handle an unknown code by `status` "
+                "and `retryable`.",
                 "examples": list(PROBLEM_TYPES),
             },
             retryable={"type": "boolean"},
@@ -150,5 +150,5 @@ def _answers() -> dict[str, Json]:
             errors={"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
             results={"type": "array", "items": {"$ref": "#/components/schemas/BatchResult"}},
         )
-        | {"description": "A refusal (RFC 9457); its `type` is the address of a page that explains it."},
+        | {"description": "An error response (RFC 9457); its `type` is the URL of a page that explains it."},
     }
