@@ -1,4 +1,4 @@
-"""Metric values that a process adds up in memory, and writes to the files that all workers share now and then."""
+"""Metric values that a process adds up in memory, and writes to the files that all workers share."""
 
 import _thread
 import threading
