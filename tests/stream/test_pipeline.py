@@ -63,7 +63,10 @@ def after(seconds: float) -> float:
 
 
 def echo(pipeline: "Pipeline", *texts: str, seconds: float = LONG_S) -> list[str]:
-    return [reply.decode() for reply in pipeline.exchange([("ECHO", text) for text in texts], after(seconds))]
+    return [
+        reply.decode()
+        for reply in pipeline.exchange([("ECHO", text) for text in texts], after(seconds), events=1)
+    ]
 
 
 def code_of(call: Callable[[], object]) -> str:
@@ -129,7 +132,7 @@ def test_callers_that_come_together_share_one_connection_and_one_group(
 @in_greenlets
 def test_the_next_group_is_sent_before_the_last_one_is_answered(broker: Valkey, pipeline: "Pipeline") -> None:
     echo(pipeline, "connected")
-    blocked = gevent.spawn(pipeline.exchange, [("BLPOP", "nothing", "0.5")], after(LONG_S))
+    blocked = gevent.spawn(pipeline.exchange, [("BLPOP", "nothing", "0.5")], after(LONG_S), events=1)
     gevent.sleep(0.05)
     behind = gevent.spawn(echo, pipeline, "behind")
     # Valkey has received it, and runs it after the command that blocks its connection.
@@ -141,7 +144,7 @@ def test_the_next_group_is_sent_before_the_last_one_is_answered(broker: Valkey, 
 
 @in_greenlets
 def test_a_refused_command_fails_alone(pipeline: "Pipeline") -> None:
-    refused = gevent.spawn(pipeline.exchange, [("NO-SUCH-COMMAND",)], after(LONG_S))
+    refused = gevent.spawn(pipeline.exchange, [("NO-SUCH-COMMAND",)], after(LONG_S), events=1)
     beside = gevent.spawn(echo, pipeline, "fine")
     (error,) = refused.get(timeout=LONG_S)
     assert "unknown command" in str(error)
@@ -153,7 +156,9 @@ def test_a_lost_connection_fails_what_is_in_flight_and_the_next_exchange_works(
     broker: Valkey, pipeline: "Pipeline"
 ) -> None:
     echo(pipeline, "connected")
-    blocked = gevent.spawn(code_of, lambda: pipeline.exchange([("BLPOP", "nothing", "0")], after(LONG_S)))
+    blocked = gevent.spawn(
+        code_of, lambda: pipeline.exchange([("BLPOP", "nothing", "0")], after(LONG_S), events=1)
+    )
     gevent.sleep(0.05)
     (connection,) = connections_of(broker)
     broker.ask("CLIENT KILL", "ID", connection["id"])
@@ -178,7 +183,9 @@ def test_an_exchange_ends_by_its_deadline_and_later_ones_use_a_new_connection(
 ) -> None:
     echo(pipeline, "connected")
     began = time.monotonic()
-    blocked = gevent.spawn(code_of, lambda: pipeline.exchange([("BLPOP", "nothing", "1")], after(0.2)))
+    blocked = gevent.spawn(
+        code_of, lambda: pipeline.exchange([("BLPOP", "nothing", "1")], after(0.2), events=1)
+    )
     gevent.sleep(0.05)
     patient = gevent.spawn(echo, pipeline, "patient")
     assert blocked.get(timeout=LONG_S) == "broker_timeout"
@@ -192,7 +199,7 @@ def test_an_exchange_ends_by_its_deadline_and_later_ones_use_a_new_connection(
 @in_greenlets
 def test_an_earlier_deadline_behind_a_later_one_is_kept(pipeline: "Pipeline") -> None:
     echo(pipeline, "connected")
-    gevent.spawn(code_of, lambda: pipeline.exchange([("BLPOP", "nothing", "0.6")], after(LONG_S)))
+    gevent.spawn(code_of, lambda: pipeline.exchange([("BLPOP", "nothing", "0.6")], after(LONG_S), events=1))
     gevent.sleep(0.05)
     began = time.monotonic()
     assert code_of(lambda: echo(pipeline, "hurried", seconds=0.1)) == "broker_timeout"
@@ -204,7 +211,7 @@ def test_a_deadline_that_has_passed_is_refused_and_nothing_is_sent(
     broker: Valkey, pipeline: "Pipeline"
 ) -> None:
     echo(pipeline, "connected")
-    code = code_of(lambda: pipeline.exchange([("SET", "late", "1")], after(-1)))
+    code = code_of(lambda: pipeline.exchange([("SET", "late", "1")], after(-1), events=1))
     assert code in ("broker_unavailable", "broker_timeout")
     if code == "broker_unavailable":
         gevent.sleep(0.05)
@@ -219,7 +226,7 @@ def test_what_waits_for_room_behind_a_frozen_broker_is_refused_in_time_and_never
     broker.freeze()
     try:
         greenlets = [
-            gevent.spawn(code_of, lambda: pipeline.exchange([("INCR", "sent")], after(0.3)))
+            gevent.spawn(code_of, lambda: pipeline.exchange([("INCR", "sent")], after(0.3), events=1))
             for _ in range(_MAX_IN_FLIGHT + 500)
         ]
         gevent.joinall(greenlets, timeout=LONG_S)
@@ -244,8 +251,8 @@ def test_a_broker_that_is_away_is_reported_to_all_who_wait_and_is_tried_again() 
 def test_a_group_without_its_durability_fails_and_a_refusal_in_it_stays_a_refusal(broker: Valkey) -> None:
     pipeline = make_pipeline(broker, Durability(fsync=False, replicas=1))
     try:
-        stored = gevent.spawn(pipeline.exchange, [("SET", "a", "1")], after(0.5))
-        refused = gevent.spawn(pipeline.exchange, [("NO-SUCH-COMMAND",)], after(0.5))
+        stored = gevent.spawn(pipeline.exchange, [("SET", "a", "1")], after(0.5), events=1)
+        refused = gevent.spawn(pipeline.exchange, [("NO-SUCH-COMMAND",)], after(0.5), events=1)
         (error,) = stored.get(timeout=LONG_S)
         assert isinstance(error, BrokerError)
         assert error.code == "broker_not_durable"
@@ -258,7 +265,7 @@ def test_a_group_without_its_durability_fails_and_a_refusal_in_it_stays_a_refusa
 @in_greenlets
 def test_closing_lets_what_is_in_flight_end_and_later_exchanges_connect_again(pipeline: "Pipeline") -> None:
     echo(pipeline, "connected")
-    blocked = gevent.spawn(pipeline.exchange, [("BLPOP", "nothing", "0.2")], after(LONG_S))
+    blocked = gevent.spawn(pipeline.exchange, [("BLPOP", "nothing", "0.2")], after(LONG_S), events=1)
     gevent.sleep(0.05)
     pipeline.close()
     assert echo(pipeline, "later") == ["later"]

@@ -9,10 +9,29 @@ from ulid_transform import bytes_to_ulid, ulid_to_timestamp
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
 
 
+# The system's random source is read for many ids at once. Threads share the list: each part is popped by one.
+_RANDOM_BYTES = 10
+_PARTS_AT_ONCE = 256
+_random_parts: list[bytes] = []
+# Parent and child of a fork must not make the same ids.
+os.register_at_fork(after_in_child=_random_parts.clear)
+
+
 def new_ulid() -> str:
     """Make a ULID (https://github.com/ulid/spec)."""
     # Not the library's ulid_now(): after a fork, parent and child would generate the same random numbers.
-    return bytes_to_ulid(int(time.time() * 1000).to_bytes(6, "big") + os.urandom(10))
+    return bytes_to_ulid(int(time.time() * 1000).to_bytes(6, "big") + _random_part())
+
+
+def _random_part() -> bytes:
+    try:
+        return _random_parts.pop()
+    except IndexError:
+        block = os.urandom(_RANDOM_BYTES * _PARTS_AT_ONCE)
+        _random_parts.extend(
+            block[start : start + _RANDOM_BYTES] for start in range(_RANDOM_BYTES, len(block), _RANDOM_BYTES)
+        )
+        return block[:_RANDOM_BYTES]
 
 
 def new_id(prefix: str) -> str:

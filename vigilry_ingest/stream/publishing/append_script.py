@@ -1,19 +1,22 @@
-"""The server-side step of an append, and what goes into it."""
+"""The scripts that append events on the server, and the calls of them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from typing import NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 
-from vigilry_ingest.domain.event import Event, Quota
+import msgspec.structs
+from redis.exceptions import RedisError, ResponseError
+
+from vigilry_ingest.domain.event import ENTRY_VERSION, Event, Quota
 from vigilry_ingest.stream.connection.node import Command
+from vigilry_ingest.stream.errors import BrokerError, Moved, explain
 from vigilry_ingest.stream.redis_keys import events_key, marker_key, quota_key
 
-_SOURCE = files("vigilry_ingest.stream.publishing").joinpath("append.lua").read_text()
-# The name by which the server keeps the script; it is not a matter of security.
-_DIGEST = hashlib.sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
-
-LOAD: Command = ("SCRIPT", "LOAD", _SOURCE)
+# Upper bound on the events of one call, because nothing else runs on the server meanwhile.
+_MAX_IN_CALL = 100
+_ABSENT = b"\xff"
 
 
 class IdempotencyKey(NamedTuple):
@@ -28,35 +31,118 @@ class IdempotencyKey(NamedTuple):
     fingerprint: str
 
 
-class Append(NamedTuple):
-    """One call of the script."""
+class Appended(NamedTuple):
+    """An entry on the stream; ``is_replay`` when an earlier request had appended it.
 
+    For a project with a quota: how many events remain at once, and the microseconds until all of them do.
+    """
+
+    entry_id: bytes
+    is_replay: bool
+    remaining: int | None = None
+    reset_us: int = 0
+
+
+class Script(NamedTuple):
+    """A script: its source, and the SHA-1 by which the server keeps it."""
+
+    source: str
+    digest: str
+
+
+def _read_script(name: str, head: str = "") -> Script:
+    source = head + files("vigilry_ingest.stream.publishing").joinpath(name).read_text()
+    return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+_APPEND = _read_script("append.lua")
+_APPEND_MANY = _read_script(
+    "append_many.lua",
+    f"local names = {{{', '.join(map(repr, Event.__struct_fields__))}}}\nlocal version = '{ENTRY_VERSION}'\n",
+)
+
+# A connection begins with these, so that calls need only the digest.
+LOAD_SCRIPTS: Sequence[Command] = [("SCRIPT", "LOAD", each.source) for each in (_APPEND, _APPEND_MANY)]
+
+
+class Append(NamedTuple):
+    """A call that appends ``event_count`` events; ``is_asking`` follows an ASK redirection of a cluster."""
+
+    script: Script
     keys: tuple[str, ...]
     arguments: tuple[str | bytes | int, ...]
+    event_count: int = 1
     is_asking: bool = False
 
     def command(self, *, by_digest: bool) -> Command:
-        """Lay out the call: by the script's digest, or with its source for a server that lacks it."""
-        name, script = ("EVALSHA", _DIGEST) if by_digest else ("EVAL", _SOURCE)
+        """Return the command: by the script's digest, or with its source for a server that lacks it."""
+        name, script = ("EVALSHA", self.script.digest) if by_digest else ("EVAL", self.script.source)
         return (name, script, len(self.keys), *self.keys, *self.arguments)
 
+    def read(self, reply: Any) -> "Outcome":
+        """Return the outcome of each event, or the error of all."""
+        if isinstance(reply, bytes):
+            return [Appended(reply, False)]
+        if isinstance(reply, BrokerError):
+            return reply
+        if isinstance(reply, RedisError):
+            return Moved.read(reply) or explain(reply)
+        if self.script is _APPEND:
+            return [Appended(reply[0], bool(reply[1]), *reply[2:])]
+        return [_stream_full() if each is None else Appended(each, False) for each in reply]
 
-def append_of(
-    event: Event,
-    once: Sequence[IdempotencyKey],
+
+Outcome = list[Appended | BrokerError] | BrokerError
+KeyedEvent = tuple[Event, Sequence[IdempotencyKey]]
+
+
+def appends_of(
+    events: Sequence[KeyedEvent],
     *,
     partition: int,
     max_entries: int,
     ttl_s: int,
     quota: Quota | None = None,
+) -> list[Append]:
+    """Return the calls that append events to their partition, in order."""
+    if quota is not None or len(events) == 1:
+        return [_append_one(*each, partition, max_entries, ttl_s, quota) for each in events]
+    appends: list[Append] = []
+    for has_keys, run in groupby(events, lambda each: bool(each[1])):
+        if has_keys:
+            appends += [_append_one(*each, partition, max_entries, ttl_s, None) for each in run]
+        else:
+            appends += _append_many([event for event, _ in run], partition, max_entries)
+    return appends
+
+
+def _append_one(
+    event: Event,
+    keys: Sequence[IdempotencyKey],
+    partition: int,
+    max_entries: int,
+    ttl_s: int,
+    quota: Quota | None,
 ) -> Append:
-    """Make the call that appends an event to its partition."""
-    keys = [events_key(partition)]
+    names = [events_key(partition)]
     arguments: list[str | bytes | int] = [max_entries]
-    for each in once:
-        keys.append(marker_key(partition, event.project_id, event.environment, each.scope, each.key))
-        arguments.append(f"{ttl_s} {each.fingerprint}")
+    for key in keys:
+        names.append(marker_key(partition, event.project_id, event.environment, key.scope, key.key))
+        arguments.append(f"{ttl_s} {key.fingerprint}")
     if quota is not None:
-        keys.append(quota_key(partition, event.project_id))
+        names.append(quota_key(partition, event.project_id))
         arguments.append(f"GCRA {quota.per_second} {quota.burst}")
-    return Append(tuple(keys), (*arguments, *event.to_entry()))
+    return Append(_APPEND, tuple(names), (*arguments, *event.to_entry()))
+
+
+def _append_many(events: Sequence[Event], partition: int, max_entries: int) -> Iterator[Append]:
+    for first in range(0, len(events), _MAX_IN_CALL):
+        some = events[first : first + _MAX_IN_CALL]
+        arguments: list[str | bytes | int] = [max_entries]
+        for event in some:
+            arguments += [_ABSENT if value is None else value for value in msgspec.structs.astuple(event)]
+        yield Append(_APPEND_MANY, (events_key(partition),), tuple(arguments), len(some))
+
+
+def _stream_full() -> BrokerError:
+    return explain(ResponseError("STREAMFULL"))

@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from redis.exceptions import NoScriptError
 
 from vigilry_ingest.stream.connection.node import Command, Connect
 from vigilry_ingest.stream.connection.topology import Topology
-from vigilry_ingest.stream.errors import BrokerError, Moved, explain
-from vigilry_ingest.stream.publishing.append_script import LOAD, Append
+from vigilry_ingest.stream.errors import BrokerError
+from vigilry_ingest.stream.publishing.append_script import LOAD_SCRIPTS, Append, Outcome
 from vigilry_ingest.stream.publishing.durability import Durability
 from vigilry_ingest.stream.publishing.round_trips import RoundTrips
 
@@ -27,20 +27,8 @@ _INVALIDATING = frozenset(
 _ASKING: Command = ("ASKING",)
 
 
-class Appended(NamedTuple):
-    """An entry on the stream; ``is_replay`` when an earlier request had appended it.
-
-    For a project with a quota: how many events remain at once, and the microseconds until all of them do.
-    """
-
-    entry_id: bytes
-    is_replay: bool
-    remaining: int | None = None
-    reset_us: int = 0
-
-
 class _Exchange(Protocol):
-    def exchange(self, commands: Sequence[Command], deadline: float) -> list[Any]: ...
+    def exchange(self, commands: Sequence[Command], deadline: float, *, events: int) -> list[Any]: ...
 
     def close(self) -> None: ...
 
@@ -52,8 +40,8 @@ class NodePublisher:
         self._topology = topology
         self._exchange = _make_exchange(connect, durability)
 
-    def append(self, appends: Sequence[Append], deadline: float) -> list[Appended | BrokerError]:
-        """Append in one round trip, and return an outcome for each.
+    def append(self, appends: Sequence[Append], deadline: float) -> list[Outcome]:
+        """Append in one round trip, and return the outcome of each call.
 
         It is Moved when another server has the partition. Raises BrokerError by the deadline.
         """
@@ -75,7 +63,7 @@ class NodePublisher:
         if error.code in _INVALIDATING:
             self._topology.invalidate()
 
-    def _append(self, appends: Sequence[Append], deadline: float) -> list[Appended | BrokerError]:
+    def _append(self, appends: Sequence[Append], deadline: float) -> list[Outcome]:
         replies = self._run(appends, deadline, by_digest=True)
         unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
@@ -84,7 +72,7 @@ class NodePublisher:
             again = self._run([appends[index] for index in unknown], deadline, by_digest=False)
             for index, reply in zip(unknown, again, strict=True):
                 replies[index] = reply
-        return [_outcome(reply) for reply in replies]
+        return [append.read(reply) for append, reply in zip(appends, replies, strict=True)]
 
     def _run(self, appends: Sequence[Append], deadline: float, *, by_digest: bool) -> list[Any]:
         commands: list[Command] = []
@@ -92,7 +80,8 @@ class NodePublisher:
             if append.is_asking:
                 commands.append(_ASKING)
             commands.append(append.command(by_digest=by_digest))
-        replies = self._exchange.exchange(commands, deadline)
+        events = sum(append.event_count for append in appends)
+        replies = self._exchange.exchange(commands, deadline, events=events)
         if len(replies) == len(appends):
             return replies
         return [reply for command, reply in zip(commands, replies, strict=True) if command is not _ASKING]
@@ -105,15 +94,5 @@ def _make_exchange(connect: Connect, durability: Durability) -> _Exchange:
         # Not above: only gevent's workers load gevent.
         from vigilry_ingest.stream.publishing.pipeline import Pipeline
 
-        return Pipeline(connect, (LOAD,), durability)
-    return RoundTrips(connect, (LOAD,), durability)
-
-
-def _outcome(reply: Any) -> Appended | BrokerError:
-    if isinstance(reply, bytes):
-        return Appended(reply, False)
-    if isinstance(reply, list):
-        return Appended(reply[0], bool(reply[1]), *reply[2:])
-    if isinstance(reply, BrokerError):
-        return reply
-    return Moved.read(reply) or explain(reply)
+        return Pipeline(connect, LOAD_SCRIPTS, durability)
+    return RoundTrips(connect, LOAD_SCRIPTS, durability)

@@ -35,9 +35,10 @@ _INCOMPLETE = object()
 class _Request:
     """An exchange: its commands, and the greenlet that waits for their replies."""
 
-    __slots__ = ("count", "deadline", "group", "outcome", "packed", "waiter")
+    __slots__ = ("count", "deadline", "events", "group", "outcome", "packed", "waiter")
 
-    def __init__(self, commands: Sequence[Command], deadline: float) -> None:
+    def __init__(self, commands: Sequence[Command], deadline: float, events: int) -> None:
+        self.events = events
         self.packed = pack(commands)
         self.count = len(commands)
         self.deadline = deadline
@@ -189,13 +190,13 @@ class Pipeline:
         self._watch_until: float | None = None
         self._alarm = Event()
 
-    def exchange(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+    def exchange(self, commands: Sequence[Command], deadline: float, *, events: int) -> list[Any]:
         """Send commands in one piece, and return their replies once they are durable.
 
         A redis.ResponseError or BrokerError is a reply too. Raises BrokerError by the deadline, which is on
         the monotonic clock in seconds: ``broker_timeout`` when the server may have run the commands.
         """
-        request = _Request(commands, deadline)
+        request = _Request(commands, deadline, events)
         self._queue.append(request)
         self._pending[request] = None
         self._watch(deadline)
@@ -238,7 +239,7 @@ class Pipeline:
                 requests = list(self._take())
                 if not requests:
                     return
-                GROUP_EVENTS.observe(sum(request.count for request in requests))
+                GROUP_EVENTS.observe(sum(request.events for request in requests))
                 last = max(request.deadline for request in requests)
                 group = _Group(requests, self.durability.command(last - time.monotonic()), link)
                 for request in requests:

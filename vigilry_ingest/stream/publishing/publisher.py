@@ -10,9 +10,15 @@ from vigilry_ingest.stream.broker_url import Host
 from vigilry_ingest.stream.connection.bounded import connection_to
 from vigilry_ingest.stream.connection.broker import Broker
 from vigilry_ingest.stream.errors import BrokerError, Moved
-from vigilry_ingest.stream.publishing.append_script import Append, IdempotencyKey, append_of
+from vigilry_ingest.stream.publishing.append_script import (
+    Append,
+    IdempotencyKey,
+    KeyedEvent,
+    Outcome,
+    appends_of,
+)
 from vigilry_ingest.stream.publishing.durability import read_durability
-from vigilry_ingest.stream.publishing.node_publisher import Appended, NodePublisher
+from vigilry_ingest.stream.publishing.node_publisher import NodePublisher
 from vigilry_ingest.stream.redis_keys import job_id_of, partition_of
 
 # How many redirections of a moving partition are followed before the sender is asked to retry.
@@ -75,7 +81,7 @@ class Publisher:
 
     def publish_all(
         self,
-        events: Sequence[tuple[Event, Sequence[IdempotencyKey]]],
+        events: Sequence[KeyedEvent],
         project_id: str,
         quota: Quota | None = None,
     ) -> list[Published | BrokerError]:
@@ -85,24 +91,20 @@ class Publisher:
         """
         deadline = time.monotonic() + self._timeout_s
         partition = partition_of(project_id, self._broker.partitions)
-        appends = [
-            append_of(
-                event,
-                keys,
-                partition=partition,
-                max_entries=self._max_entries,
-                ttl_s=self._idempotency_ttl_s,
-                quota=quota,
-            )
-            for event, keys in events
-        ]
+        appends = appends_of(
+            events,
+            partition=partition,
+            max_entries=self._max_entries,
+            ttl_s=self._idempotency_ttl_s,
+            quota=quota,
+        )
+        outcomes = self._append(appends, partition, deadline)
         return [
-            outcome
-            if isinstance(outcome, BrokerError)
-            else Published(
-                job_id_of(outcome.entry_id), outcome.is_replay, outcome.remaining, outcome.reset_us
-            )
-            for outcome in self._append(appends, partition, deadline)
+            each
+            if isinstance(each, BrokerError)
+            else Published(job_id_of(each.entry_id), each.is_replay, each.remaining, each.reset_us)
+            for append, outcome in zip(appends, outcomes, strict=True)
+            for each in ([outcome] * append.event_count if isinstance(outcome, BrokerError) else outcome)
         ]
 
     def close(self) -> None:
@@ -110,9 +112,7 @@ class Publisher:
         for node in self._nodes.values():
             node.close()
 
-    def _append(
-        self, appends: Sequence[Append], partition: int, deadline: float
-    ) -> Sequence[Appended | BrokerError]:
+    def _append(self, appends: Sequence[Append], partition: int, deadline: float) -> Sequence[Outcome]:
         host = self._broker.topology.host_of(partition, deadline)
         outcomes = self._node(host).append(appends, deadline)
         if Moved in map(type, outcomes):
@@ -122,10 +122,10 @@ class Publisher:
     def _follow(
         self,
         appends: Sequence[Append],
-        outcomes: Sequence[Appended | BrokerError],
+        outcomes: Sequence[Outcome],
         partition: int,
         deadline: float,
-    ) -> Sequence[Appended | BrokerError]:
+    ) -> Sequence[Outcome]:
         outcomes = list(outcomes)
         for _ in range(_MAX_HOPS):
             moved = {index: each for index, each in enumerate(outcomes) if isinstance(each, Moved)}

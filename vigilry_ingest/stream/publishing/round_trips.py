@@ -20,7 +20,7 @@ class RoundTrips:
         self._local = threading.local()
         self._is_closed = False
 
-    def exchange(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+    def exchange(self, commands: Sequence[Command], deadline: float, *, events: int) -> list[Any]:
         """Send commands in one piece, and return their replies once they are durable.
 
         A redis.ResponseError or BrokerError is a reply too. Raises BrokerError by the deadline, which is on
@@ -28,7 +28,7 @@ class RoundTrips:
         """
         node = self._node()
         wait = self._durability.command(deadline - time.monotonic())
-        GROUP_EVENTS.observe(len(commands))
+        GROUP_EVENTS.observe(events)
         try:
             with PUBLISH_SECONDS.time():
                 if wait is None:
