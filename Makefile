@@ -1,4 +1,4 @@
-# Everything that a developer types. `make help` lists it.
+# The developer's commands; `make help` lists them.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,12 +7,12 @@ INSTALLED := $(VENV)/.installed
 FIRST_KEY := var/first-key.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ledger bench bench-groups lint format check docs lock clean
+.PHONY: help setup run test ledger bench bench-groups lint english format check docs lock clean
 
-help: ## Say what there is to make
+help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## Make .venv and install the locked versions into it
+setup: $(INSTALLED) ## Create .venv and install the locked dependencies
 
 $(INSTALLED): requirements.lock setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -22,54 +22,57 @@ $(INSTALLED): requirements.lock setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: setup $(FIRST_KEY) ## Run all of it here, on 127.0.0.1:4100; Ctrl-C stops it
+run: setup $(FIRST_KEY) ## Run the service, a worker and a broker on 127.0.0.1:4100; Ctrl-C stops them
 	@$(BIN)/flask db upgrade
 	@$(BIN)/python -c '$(SHOW_FIRST_EVENT)' < $(FIRST_KEY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" honcho start
 
-# Anew at each start, as VIGILRY_BIND may have changed. One line, because make passes it on as one.
+# Printed at each start, because VIGILRY_BIND may have changed. One line, because make passes it as one.
 SHOW_FIRST_EVENT := from vigilry_ingest.cli.key_output import first_event; \
   from vigilry_ingest.config.settings import Config; print("\n" + first_event(Config.from_environ().bind, input()) + "\n")
 
-# The key is shown once and kept by nobody else, so a developer's own stands here for the next `make run`.
+# A key is shown only once, so it is kept here for the next `make run`.
 $(FIRST_KEY): | setup
 	@mkdir -p var
 	@$(BIN)/flask db upgrade
-	@umask 077 && $(BIN)/flask keys mint demo --environment development --name "made by make run" > $@.new
+	@umask 077 && $(BIN)/flask keys mint demo --environment development --name "make run" > $@.new
 	@umask 077 && head -n 1 $@.new > $@ && rm $@.new
 
-test: setup ## Run all tests, against real servers
+test: setup ## Run all tests against real servers
 	$(BIN)/pytest
 
-ledger: setup ## Break the broker and the workers under load, and count what is lost or doubled
+ledger: setup ## Break the broker and the workers under load, and count lost and duplicate events
 	$(BIN)/python -m benchmarks.ledger
 
-bench: setup ## Measure this service beside FastAPI, Express and bare Flask (ten minutes; needs wrk)
+bench: setup ## Compare this service with FastAPI, Express and bare Flask (ten minutes; needs wrk)
 	$(BIN)/python -m benchmarks.bench
 
-bench-groups: setup ## Measure group commit against one round trip each, under each worker class
+bench-groups: setup ## Compare group commit with one round trip per request, by worker class
 	$(BIN)/python -m benchmarks.group_commit
 
-lint: setup ## Look for faults without running anything
+lint: setup english ## Run ruff, mypy --strict, the import contracts and the wording check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --cache-dir .import_linter_cache
 
-check: lint ## The same as lint: ruff, mypy --strict, and the import contracts
+english: setup ## Check the wording of code, comments and documentation
+	$(BIN)/python tools/check_english.py
 
-format: setup ## Lay the code out anew
+check: lint ## The same as lint
+
+format: setup ## Format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: setup ## Write docs/openapi.json and docs/asyncapi.json anew
+docs: setup ## Regenerate docs/openapi.json and docs/asyncapi.json
 	$(BIN)/python -m vigilry_ingest.api.specs docs
 
-lock: setup ## Choose the newest versions that setup.cfg allows, and write them to requirements.lock
+lock: setup ## Lock the newest versions that setup.cfg allows
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --extra dev \
 	  --custom-compile-command "make lock" --output-file requirements.lock setup.cfg
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --extra postgres --constraint requirements.lock \
 	  --custom-compile-command "make lock" --output-file deploy/requirements.lock setup.cfg
 
-clean: ## Remove what was made here, your events and keys under var/ too
+clean: ## Remove all generated files, including the events and keys under var/
 	rm -rf $(VENV) var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
