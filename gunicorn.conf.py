@@ -1,4 +1,4 @@
-"""gunicorn's settings, from the same VIGILRY_* variables as the application's; opens no connection."""
+"""Settings of gunicorn, from the same VIGILRY_* variables as the application's."""
 
 import os
 import sys
@@ -14,9 +14,9 @@ except ConfigError as error:
     raise SystemExit(f"Error: {error}") from None
 
 wsgi_app = "wsgi:app"
-# A socket that systemd hands over is used instead. A unix socket is open to whoever may enter its folder.
+# A socket passed by systemd takes precedence. Access to a unix socket is limited by its folder's permissions.
 bind = _config.bind
-# What a request costs is computing, so more workers than cores would only take turns.
+# Requests are CPU-bound, so more workers than cores do not help.
 workers = _config.workers or os.cpu_count() or 1
 worker_class = {
     "gevent": "vigilry_ingest.server.gevent_worker.WebWorker",
@@ -26,52 +26,52 @@ worker_class = {
 threads = 4 if _config.worker_class == "gthread" else 1
 worker_connections = 1000
 
-# A worker that answers nothing for this long is replaced; every request ends far sooner by itself.
+# A worker that is unresponsive for this long is replaced; every request ends long before.
 timeout = 30
-# What is in hand when a worker is told to stop is finished; the publish time-out bounds it.
+# How long a stopping worker may take to finish its requests; the publish time-out bounds each of them.
 graceful_timeout = 30
-# Far longer than nginx's, so that it is never gunicorn that closes a connection just when a request comes.
+# Much longer than nginx's, so that gunicorn never closes an idle connection just as nginx reuses it.
 keepalive = 75
-# Against a leak that nobody has found: a worker is replaced now and then, and not all of them at once.
+# Workers are replaced from time to time, at different times, in case of an undetected leak.
 max_requests = 1_000_000
 max_requests_jitter = 250_000
 
-# What a proxy says of a sender is not used, so that nobody has to be believed: an answer holds no address of
-# ours, and nothing is decided by the sender's. To look up at each request who may say it took 12 µs.
+# Forwarded headers are not used: no response contains the service's address, and no decision depends on the
+# sender's. Accepting them from any peer therefore is safe, and saves a check of the peer for each request.
 forwarded_allow_ips = "*"
 secure_scheme_headers = {}
 forwarder_headers = ""
 # JSON lines on stdout, and readable ones on a terminal.
 logconfig_dict = logging_config(_config.log_level, _config.log_format)
-# nginx writes the access log; one more line a request here would cost more than the request's own work.
+# nginx writes the access log; another one here would be expensive.
 accesslog = None
-# The remote control is one more door, and nothing here needs it.
+# Nothing here needs gunicorn's control socket, so it is not opened.
 control_socket_disable = True
 
 
 def on_starting(server):
-    """Refuse to start with settings that cannot be used, or on a broker that is not as durable as asked."""
+    """Refuse to start with unusable settings, or with a broker that lacks the configured durability."""
     if fault := refusal_to_start(server):
         raise SystemExit(f"Error: {fault}")
 
 
 def when_ready(server):
-    """Let TERM drain first, and HUP reload only what would start."""
+    """Make TERM drain first, and HUP check the settings and the code before it reloads."""
     guard_signals(server, _config.drain_s)
 
 
 def pre_fork(server, worker):
-    """Give a worker its place among the metrics."""
+    """Assign the worker a slot for its metrics."""
     worker.slot = free_slot(other.slot for other in server.WORKERS.values())
 
 
 def post_fork(server, worker):  # noqa: ARG001  gunicorn passes it
-    """Let the worker take its place."""
+    """Take the assigned slot, in the worker."""
     take(worker.slot)
 
 
 def post_worker_init(worker):
-    """Say when a worker has loaded the application, which takes it a second or two, and begins to answer."""
+    """Log that a worker has loaded the application and accepts requests."""
     worker.log.info("Worker ready with pid: %s", worker.pid)
 
 
@@ -81,5 +81,5 @@ def worker_exit(server, worker):  # noqa: ARG001  gunicorn passes them
         metrics.flush()
 
 
-# The settings may have changed.
+# The settings may have changed since the start.
 on_reload = when_ready
