@@ -1,4 +1,4 @@
-"""The image's health check: asks the service, where VIGILRY_BIND says that it listens, whether it lives."""
+"""Health check of the image: request /health/live at the address in VIGILRY_BIND."""
 
 import os
 import socket
