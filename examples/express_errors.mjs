@@ -1,4 +1,4 @@
-// An Express application that reports its unhandled errors in the background, so that no answer waits.
+// An Express application that reports unhandled errors in the background, without delaying responses.
 import express from "express";
 
 const { INGEST_URL, INGEST_API_KEY, PORT } = process.env;
@@ -11,11 +11,11 @@ app.get("/orders/:number", (request) => {
   throw new TypeError(`Cannot read order ${request.params.number}`);
 });
 
-// Cut to what is worth reporting; half a surrogate pair is no JSON.
-const text = (said) => String(said).slice(0, 100_000).toWellFormed();
+// Limit the length, and replace lone surrogates, which are not valid in UTF-8.
+const text = (value) => String(value).slice(0, 100_000).toWellFormed();
 
 async function report(error, request) {
-  const answer = await fetch(`${INGEST_URL}/ingest/server-error`, {
+  const response = await fetch(`${INGEST_URL}/ingest/server-error`, {
     method: "POST",
     headers: { "X-Api-Key": INGEST_API_KEY, "Content-Type": "application/json" },
     body: JSON.stringify({
@@ -28,17 +28,17 @@ async function report(error, request) {
     }),
     signal: AbortSignal.timeout(2000),
   });
-  if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
-  await answer.body?.cancel();
+  if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
+  await response.body?.cancel();
 }
 
-// After all routes, and with four arguments: so Express knows it for an error handler.
+// An error handler of Express has four arguments, and must come after all routes.
 app.use((error, request, response, next) => {
-  // A malformed body or address is the client's error, and Express answers it as it should. What else has a
-  // status, such as an HTTP client's failure, has somebody else's.
+  // Express handles client errors, such as a malformed body or URL, itself. A status on other errors, such as
+  // those of an HTTP client, belongs to another request.
   if (response.headersSent || error?.expose || error instanceof URIError) return next(error);
   console.error(error);
-  // A report that fails must not become another error.
+  // A failed report must not cause another error.
   report(error, request).catch((failure) => console.error("An error was not reported:", failure));
   response.status(500).send("Something went wrong.");
 });

@@ -1,4 +1,4 @@
-"""A Flask application that reports its unhandled errors in the background, so that no answer waits."""
+"""A Flask application that reports unhandled errors in the background, without delaying responses."""
 
 import os
 import traceback
@@ -13,14 +13,14 @@ from werkzeug.exceptions import HTTPException
 app = Flask(__name__)
 URL = os.environ["INGEST_URL"] + "/ingest/server-error"
 API_KEY = os.environ["INGEST_API_KEY"]
-MOST_WAITING = 100
-LONGEST_TEXT = 100_000
+MAX_WAITING = 100
+MAX_TEXT_LENGTH = 100_000
 
 
 @cache
 def reports() -> Queue[dict[str, object]]:
-    """Start the reporter, with the first error: in a server that forks, each process has its own."""
-    waiting: Queue[dict[str, object]] = Queue(MOST_WAITING)
+    """Start the reporter thread at the first error, so that each forked process has its own."""
+    waiting: Queue[dict[str, object]] = Queue(MAX_WAITING)
     Thread(target=_send_reports, args=(waiting,), daemon=True).start()
     return waiting
 
@@ -31,26 +31,26 @@ def _send_reports(waiting: Queue[dict[str, object]]) -> None:
         while True:
             report = waiting.get()
             try:
-                answer = session.post(URL, json=report, timeout=2)
+                response = session.post(URL, json=report, timeout=2)
             except requests.RequestException as failure:
-                # A report that fails must not become another error.
+                # A failed report must not cause another error.
                 app.logger.warning("An error was not reported: %s", failure)
             else:
-                if not answer.ok:
-                    app.logger.warning("An error was not reported: %s", answer.text)
+                if not response.ok:
+                    app.logger.warning("An error was not reported: %s", response.text)
 
 
-def _text(said: str) -> str:
-    """Cut a text to what is worth reporting; half a surrogate pair, as in a file's name, is no JSON."""
-    return said[:LONGEST_TEXT].encode("utf-8", "replace").decode()
+def _text(value: str) -> str:
+    """Limit the length, and replace lone surrogates, which are not valid in UTF-8."""
+    return value[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode()
 
 
 @app.errorhandler(Exception)
 def report_error(error: Exception) -> tuple[str, int] | Response | HTTPException:
-    """Log and report an error that nobody handled, and answer 500."""
+    """Log and report an unhandled error, and respond with 500."""
     if isinstance(error, HTTPException):
         return error
-    # As Flask does where there is no handler.
+    # As Flask does without an error handler.
     app.log_exception((type(error), error, error.__traceback__))
     report = {
         "status_code": 500,
@@ -63,11 +63,11 @@ def report_error(error: Exception) -> tuple[str, int] | Response | HTTPException
     try:
         reports().put_nowait(report)
     except Full:
-        app.logger.warning("An error was not reported: too many others are waiting.")
+        app.logger.warning("An error was not reported: too many reports are waiting.")
     return "Something went wrong.", 500
 
 
 @app.get("/orders/<int:number>")
 def show_order(number: int) -> str:
-    """Fail, to show what is reported."""
+    """Raise an error, as a demonstration."""
     raise KeyError(f"order {number}")

@@ -1,4 +1,4 @@
-"""GitHub's webhooks, checked by their signature and passed on as they came."""
+"""Verify the signature of GitHub's webhooks, and forward them unchanged."""
 
 import gzip
 import hashlib
@@ -16,38 +16,38 @@ SECRET = os.environ["GITHUB_WEBHOOK_SECRET"].encode() or sys.exit("GITHUB_WEBHOO
 
 @app.post("/github")
 def forward() -> tuple[str, int]:
-    """Pass on what GitHub has signed; a redelivery has the same id, so it is stored once.
+    """Forward a signed delivery; a redelivery has the same id, so it is stored once.
 
-    GitHub shows a delivery that failed, but does not redeliver it by itself: somebody has to ask for it.
+    GitHub does not retry failed deliveries automatically; they can be redelivered in its settings or API.
     """
     payload = request.get_data()
     signature = request.headers.get("X-Hub-Signature-256", "")
     expected = f"sha256={hmac.new(SECRET, payload, hashlib.sha256).hexdigest()}"
     if not hmac.compare_digest(signature.encode(), expected.encode()):
-        return "The signature is not GitHub's.", 401
+        return "The signature is invalid.", 401
     if request.mimetype != "application/json":
-        return "Choose application/json as the webhook's content type.", 415
+        return "Set the webhook's content type to application/json.", 415
     event, delivery = request.headers.get("X-GitHub-Event"), request.headers.get("X-GitHub-Delivery")
     if not event or not delivery:
         return "X-GitHub-Event and X-GitHub-Delivery are required.", 400
-    # Around the payload as it came: parsed and written again, numbers and spaces could change. The signature
-    # does not cover the event's name, so it is written as JSON.
+    # The payload is embedded as received, because decoding and encoding could change numbers. The event's
+    # name is not covered by the signature, so it is escaped.
     body = b'{"source": "github", "event": %s, "payload": %s}' % (json.dumps(event).encode(), payload)
     headers = {
         "X-Api-Key": os.environ["INGEST_API_KEY"],
         "Content-Type": "application/json",
-        # Payloads may be large, and shrink to a tenth.
+        # Payloads may be large, and compress well.
         "Content-Encoding": "gzip",
         "Idempotency-Key": delivery,
     }
     url = os.environ["INGEST_URL"] + "/ingest/webhook"
     try:
-        # GitHub itself waits for ten seconds.
-        answer = requests.post(url, data=gzip.compress(body), headers=headers, timeout=5)
+        # GitHub waits for ten seconds.
+        response = requests.post(url, data=gzip.compress(body), headers=headers, timeout=5)
     except requests.RequestException as failure:
-        app.logger.warning("Delivery %s was not passed on: %s", delivery, failure)
+        app.logger.warning("Delivery %s was not forwarded: %s", delivery, failure)
         return "The ingestion service cannot be reached.", 502
-    if not answer.ok:
-        app.logger.error("Delivery %s was not taken: %s", delivery, answer.text)
-        return "The ingestion service did not take it.", 502
+    if not response.ok:
+        app.logger.error("Delivery %s was rejected: %s", delivery, response.text)
+        return "The ingestion service rejected the event.", 502
     return "", 204

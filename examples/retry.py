@@ -1,4 +1,4 @@
-"""Send an event until it is stored, and only once: every try has the same Idempotency-Key."""
+"""Retry an event until it is stored; the Idempotency-Key ensures that it is stored only once."""
 
 import os
 import random
@@ -8,49 +8,49 @@ import uuid
 
 import httpx
 
-LONGEST_PAUSE_S = 10.0
-# Who is asked to wait for longer gives up, and may keep the event for later.
-MOST_PATIENCE_S = 120.0
+MAX_PAUSE_S = 10.0
+# Give up when Retry-After is longer; the caller may keep the event for later.
+MAX_RETRY_AFTER_S = 120.0
 
 
-def is_worth_a_retry(answer: httpx.Response) -> bool:
-    """Say whether the same request may succeed later."""
-    by_status = answer.status_code in (408, 425, 429) or answer.status_code >= 500
-    if answer.headers.get("Content-Type", "").startswith("application/problem+json"):
-        return bool(answer.json().get("retryable", by_status))
-    # A proxy in between answered, in a form of its own.
+def is_retryable(response: httpx.Response) -> bool:
+    """Return whether the same request may succeed later."""
+    by_status = response.status_code in (408, 425, 429) or response.status_code >= 500
+    if response.headers.get("Content-Type", "").startswith("application/problem+json"):
+        return bool(response.json().get("retryable", by_status))
+    # The response of a proxy has another format.
     return by_status
 
 
-def asked_pause_s(answer: httpx.Response) -> float:
-    """Return what Retry-After asks for in seconds; a proxy's may be a date, which is passed over."""
-    asked = answer.headers.get("Retry-After", "")
-    return float(asked) if asked.isdecimal() else 0.0
+def retry_after_s(response: httpx.Response) -> float:
+    """Return Retry-After in seconds; a date, as proxies may send, is ignored."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdecimal() else 0.0
 
 
-def send(client: httpx.Client, event: dict[str, str], tries: int = 12) -> str:
-    """Return the jobId; raise the last failure, at once where no retry can mend it."""
+def send(client: httpx.Client, event: dict[str, str], max_attempts: int = 12) -> str:
+    """Return the jobId; raise the last error, or immediately one that no retry can fix."""
     headers = {"Idempotency-Key": str(uuid.uuid4())}
-    for attempt in range(tries):
+    for attempt in range(max_attempts):
         failure: httpx.HTTPError
-        asked_s = 0.0
+        delay_s = 0.0
         try:
-            answer = client.post("/ingest/events", json=event, headers=headers)
+            response = client.post("/ingest/events", json=event, headers=headers)
         except httpx.RequestError as error:
-            # Whether it was stored is not known, and need not be: the key stays the same.
+            # The event may have been stored; a retry with the same key is safe in any case.
             failure = error
         else:
-            if answer.status_code == 202:
-                return str(answer.json()["jobId"])
-            said = f"{answer.status_code}: {answer.text[:500]}"
-            failure = httpx.HTTPStatusError(said, request=answer.request, response=answer)
-            asked_s = asked_pause_s(answer)
-            if not is_worth_a_retry(answer) or asked_s > MOST_PATIENCE_S:
+            if response.status_code == 202:
+                return str(response.json()["jobId"])
+            text = f"{response.status_code}: {response.text[:500]}"
+            failure = httpx.HTTPStatusError(text, request=response.request, response=response)
+            delay_s = retry_after_s(response)
+            if not is_retryable(response) or delay_s > MAX_RETRY_AFTER_S:
                 break
-        print(f"try {attempt + 1}: {failure}", file=sys.stderr)
-        if attempt + 1 < tries:
-            # Never before the moment that was asked for, and not all senders at once.
-            time.sleep(asked_s + min(0.1 * 2**attempt, LONGEST_PAUSE_S) * random.uniform(0.5, 1.0))
+        print(f"attempt {attempt + 1}: {failure}", file=sys.stderr)
+        if attempt + 1 < max_attempts:
+            # Wait for at least Retry-After, with jitter so that senders do not retry at the same time.
+            time.sleep(delay_s + min(0.1 * 2**attempt, MAX_PAUSE_S) * random.uniform(0.5, 1.0))
     raise failure
 
 

@@ -1,4 +1,4 @@
-"""Send an event with requests; a session keeps its connection for the next one."""
+"""Send an event with requests; a session reuses its connection."""
 
 import os
 import sys
@@ -7,11 +7,11 @@ import requests
 
 with requests.Session() as session:
     session.headers["X-Api-Key"] = os.environ["INGEST_API_KEY"]
-    answer = session.post(
+    response = session.post(
         os.environ["INGEST_URL"] + "/ingest/events",
         json={"type": "deployed", "severity": "INFO", "message": "Version 42 is out", "source": "requests"},
         timeout=5,
     )
-    if answer.status_code != 202:
-        sys.exit(f"{answer.status_code}: {answer.text}")
-    print(answer.json()["jobId"])
+    if response.status_code != 202:
+        sys.exit(f"{response.status_code}: {response.text}")
+    print(response.json()["jobId"])

@@ -1,4 +1,4 @@
-"""Send an event with nothing but Python's standard library."""
+"""Send an event with Python's standard library only."""
 
 import json
 import os
@@ -13,7 +13,7 @@ request = urllib.request.Request(
     headers={"X-Api-Key": os.environ["INGEST_API_KEY"], "Content-Type": "application/json"},
 )
 try:
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        print(json.load(answer)["jobId"])
-except urllib.error.HTTPError as refusal:
-    sys.exit(f"{refusal.code}: {refusal.read().decode()}")
+    with urllib.request.urlopen(request, timeout=5) as response:
+        print(json.load(response)["jobId"])
+except urllib.error.HTTPError as error:
+    sys.exit(f"{error.code}: {error.read().decode()}")

@@ -57,7 +57,7 @@ def test_a_refusal_is_said_in_words_and_by_the_exit_code(name: str, service: Ser
     assert done.returncode == 1
     assert "401" in done.stderr
     assert "The API key is unknown, mistyped, expired or revoked." in done.stderr
-    assert "try 1" not in done.stderr, "no retry can mend it"
+    assert "attempt 1" not in done.stderr, "no retry can mend it"
 
 
 @pytest.mark.parametrize("form", [[], ["--lines"]])
@@ -85,7 +85,7 @@ def test_retries_store_an_event_once_although_the_broker_was_away(sender: Sender
             [sys.executable, str(EXAMPLES / "retry.py")], env=environment(waiting, sender), cwd=EXAMPLES
         )
         with tries:
-            tries.wait_for(lambda: "try 2: 503" in tries.log_text(), "it tries again")
+            tries.wait_for(lambda: "attempt 2: 503" in tries.log_text(), "it tries again")
             own.start()
             tries.wait_for(lambda: "bull-" in tries.log_text(), "it is stored")
         assert own.ask("XLEN", "vigilry:{0}:events") == 1

@@ -159,7 +159,7 @@ def test_what_stripe_can_never_send_rightly_is_not_asked_for_again(service: Serv
     headers = {"Stripe-Signature": f"t={now},v1={signed(b'%d.' % now + payload)}"}
     with flask_app("stripe_forwarder", environment(service, sender)) as app:
         assert httpx.post(f"{app.url}/stripe", content=payload, headers=headers).status_code == 200
-        assert "refused for good" in app.log_text()
+        assert "rejected permanently" in app.log_text()
 
 
 def test_a_forwarder_without_a_secret_does_not_start() -> None:
