@@ -91,7 +91,7 @@ def example(broker: Valkey, *command: str, cwd: Path, **settings: str) -> Proces
     env = os.environ | {
         "REDIS_URL": broker.tcp_url,
         "PARTITIONS": str(PARTITIONS),
-        "TAKE_OVER_MS": "100",
+        "CLAIM_AFTER_MS": "100",
         **settings,
     }
     return Process(command, env=env, cwd=cwd)
@@ -225,7 +225,7 @@ def chat_worker(broker: Valkey, chat: Chat, folder: Path) -> Worker:
         "PYTHONPATH": str(EXAMPLES),
         "CHAT_WEBHOOK_URL": chat.url,
     }
-    return Worker(settings, "--group", "chat", "--handler", "chat_handler:tell")
+    return Worker(settings, "--group", "chat", "--handler", "chat_handler:notify")
 
 
 def test_the_chat_is_told_of_errors_and_of_nothing_else(broker: Valkey, tmp_path: Path) -> None:
