@@ -64,7 +64,12 @@ def test_every_alert_is_documented_and_every_documented_one_exists() -> None:
 def test_every_setting_is_in_the_readme_and_whatever_the_documents_name_exists() -> None:
     settings = {PREFIX + each.name.upper() for each in fields(Config)}
     assert set(re.findall(r"^\| `(VIGILRY_\w+)`", README, re.M)) == settings
-    for document in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]:
+    for document in [
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "SECURITY.md",
+    ]:
         assert set(re.findall(rf"{PREFIX}[A-Z_]*[A-Z]", document.read_text())) <= settings, document
 
 
