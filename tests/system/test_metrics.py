@@ -19,6 +19,7 @@ from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import free_port
 from tests.fixtures.workers import Worker
+from vigilry_ingest import __version__
 from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.storage.engine import make_engine
 
@@ -173,7 +174,7 @@ def test_the_streams_stand_in_the_metrics_and_a_worker_shows_its_own(
     assert after.value("vigilry_broker_up") == 1
     assert after.value("vigilry_streams_unread") == 0
     assert after.value("vigilry_stream_max_entries") == 1_000_000
-    assert after.value("vigilry_build_info", version="0.1.0") == 1
+    assert after.value("vigilry_build_info", version=__version__) == 1
     grown = after.value("vigilry_stream_entries", partition="0") - before.value("vigilry_stream_entries")
     assert grown == 3
     port = free_port()
