@@ -1,1 +1,1 @@
-"""Measurements of the product, as users meet it: real servers, real processes, real faults."""
+"""Benchmarks of the running service: real servers, real processes, real faults."""

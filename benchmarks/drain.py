@@ -1,7 +1,7 @@
-"""`python -m benchmarks.drain`: does one worker drain faster than one gunicorn worker takes in?
+"""``python -m benchmarks.drain``: compare the rates of one gunicorn worker and one stream worker.
 
-In one run: what one gunicorn worker takes in over HTTP, and how fast one `flask worker` stores a prefilled
-stream in SQLite and in PostgreSQL, which both wait for the disk at each commit.
+Measures in one run how fast one gunicorn worker takes in events over HTTP, and how fast one ``flask worker``
+stores a prefilled stream in SQLite and in PostgreSQL, which both wait for the disk at each commit.
 """
 
 import argparse
@@ -32,10 +32,10 @@ from vigilry_ingest.api.schemas import events
 
 _STREAM = "vigilry:{0}:events"
 _GROUP = "store"
-# The promise: a backlog shrinks while as much as ever comes in.
-_LEAST_RATIO = 3.0
+# The promise: a backlog shrinks while events are taken in at the full rate.
+_MIN_RATIO = 3.0
 _CONNECTIONS = 64
-# The tests' PostgreSQL does without, and this one must not.
+# The tests' PostgreSQL disables these, but they matter here.
 _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 _EVENT = events.KIND.example
 _WRK_SCRIPT = """wrk.method = "POST"
@@ -47,7 +47,7 @@ wrk.body = [==[{body}]==]
 
 
 class Rates(NamedTuple):
-    """Events a second in one round."""
+    """Events per second in one round."""
 
     intake: float
     sqlite: float
@@ -61,7 +61,7 @@ def main() -> int:
         rounds = [_measure(projects, options.seconds, options.events) for _ in range(options.rounds)]
     median = Rates(*(statistics.median(each) for each in zip(*rounds, strict=True)))
     _print(rounds, median)
-    return 0 if min(median.sqlite, median.postgresql) >= _LEAST_RATIO * median.intake else 1
+    return 0 if min(median.sqlite, median.postgresql) >= _MIN_RATIO * median.intake else 1
 
 
 def _measure(projects: Projects, seconds: float, events: int) -> Rates:
@@ -81,15 +81,15 @@ def _settings(valkey: Valkey, database_url: str) -> dict[str, str | int]:
 
 
 def _new_sqlite_url(projects: Projects) -> str:
-    """Name a file beside the keys' own, which is removed with it."""
+    """Return the URL of a new file in the temporary folder of the API keys' database."""
     return projects.database_url.replace("vigilry.db", f"drained-{time.monotonic_ns()}.db")
 
 
 def _intake(service: Service, valkey: Valkey, api_key: str, seconds: float) -> float:
-    """Post the contract's first example as fast as one gunicorn worker takes it; return events a second."""
+    """Post events at the maximum rate of one gunicorn worker; return events per second."""
     wrk = shutil.which("wrk")
     send = _send_by_wrk if wrk else _send_by_threads
-    # The first second warms up: keys are looked up, scripts are loaded.
+    # A warm-up of one second fills the key cache and loads the script.
     send(service, api_key, 1.0)
     before = int(valkey.ask("XLEN", _STREAM))
     took_s = send(service, api_key, seconds)
@@ -100,9 +100,7 @@ def _send_by_wrk(service: Service, api_key: str, seconds: float) -> float:
     script = service.folder / "wrk.lua"
     script.write_text(_WRK_SCRIPT.format(api_key=api_key, body=json.dumps(_EVENT)))
     command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds:g}s", "-s", str(script), service.url]
-    done = subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=seconds + 30
-    )  # named above
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30)
     assert "Non-2xx" not in done.stdout, done.stdout
     took = re.search(r"requests in ([0-9.]+)s", done.stdout)
     assert took, done.stdout
@@ -118,9 +116,9 @@ def _send_by_threads(service: Service, api_key: str, seconds: float) -> float:
         headers = {"Content-Type": "application/json", "X-Api-Key": api_key}
         while time.monotonic() - begun < seconds:
             connection.request("POST", "/ingest/events", json.dumps(_EVENT), headers)
-            answer = connection.getresponse()
-            assert answer.status == 202, answer.read()  # it is the contract's
-            answer.read()
+            response = connection.getresponse()
+            assert response.status == 202, response.read()
+            response.read()
         connection.close()
 
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
@@ -129,7 +127,7 @@ def _send_by_threads(service: Service, api_key: str, seconds: float) -> float:
 
 
 def _drain(valkey: Valkey, database_url: str, entry: dict[str, str], events: int) -> float:
-    """Fill the stream with copies of an entry, each a new event, and store them; return events a second."""
+    """Fill the stream with copies of an entry under new ids, and store them; return events per second."""
     _migrate(database_url)
     valkey.ask("DEL", _STREAM)
     _fill(valkey, entry, events)
@@ -146,7 +144,7 @@ def _migrate(database_url: str) -> None:
     env = os.environ | {"VIGILRY_DATABASE_URL": database_url}
     subprocess.run(
         [sys.executable, "-m", "flask", "db", "upgrade"], check=True, cwd=ROOT, env=env, timeout=60
-    )  # ours
+    )
 
 
 def _fill(valkey: Valkey, entry: dict[str, str], events: int) -> None:
@@ -163,7 +161,7 @@ def _fill(valkey: Valkey, entry: dict[str, str], events: int) -> None:
 
 
 def _is_done(valkey: Valkey) -> bool:
-    """Tell whether the group has acknowledged all; the server's own count of it may be unknown."""
+    """Return whether the group has acknowledged everything; the server may not know the group's lag."""
     last = valkey.ask("XINFO", "STREAM", _STREAM)["last-generated-id"]
     groups = {group["name"]: group for group in valkey.ask("XINFO", "GROUPS", _STREAM)}
     mine = groups.get(_GROUP, {})
@@ -193,12 +191,14 @@ def _print(rounds: list[Rates], median: Rates) -> None:
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.drain",
-        description="Measure what one gunicorn worker takes in, and how fast one worker drains it. Exit code "
-        f"1 when that is less than {_LEAST_RATIO:g} times as much.",
+        description="Compare the rate at which a gunicorn worker takes in events with the rate at which a "
+        f"stream worker stores them. Exit code 1 when the ratio is below {_MIN_RATIO:g}.",
     )
-    parser.add_argument("--rounds", type=int, default=3, help="how often; the medians are quoted")
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long each intake lasts")
-    parser.add_argument("--events", type=int, default=30_000, help="how many are drained each time")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds of intake per round (default: 5)")
+    parser.add_argument(
+        "--events", type=int, default=30_000, help="events to drain per round (default: 30000)"
+    )
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The load generator: wrk, with the body and the headers that every candidate gets."""
+"""The load generator wrk, with the same body and headers for every candidate."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
 class Load(NamedTuple):
-    """What wrk saw: answers a second, how many in all, and latencies in milliseconds."""
+    """A report of wrk: responses per second, the number of responses, and latencies in milliseconds."""
 
     per_second: float
     answers: int
@@ -26,16 +26,16 @@ class Load(NamedTuple):
 
 
 def require_wrk() -> None:
-    """End the program with a sentence when wrk is not installed."""
+    """Exit with a message when wrk is not installed."""
     if shutil.which("wrk") is None:
-        print("wrk is missing: apt-get install wrk", file=sys.stderr)
+        print("wrk is not installed: apt-get install wrk", file=sys.stderr)
         raise SystemExit(2)
 
 
 def write_script(folder: Path, key: str, *, body: str | None = None, pause_ms: float = 0.0) -> Path:
-    """Write wrk's script: the same POST again and again.
+    """Write a script for wrk that repeats the same POST.
 
-    With ``pause_ms`` each connection waits as long on average, at random, before it sends the next.
+    With ``pause_ms`` each connection waits a random time between requests, ``pause_ms`` on average.
     """
     script = folder / "post.lua"
     text = (
@@ -49,9 +49,9 @@ def write_script(folder: Path, key: str, *, body: str | None = None, pause_ms: f
 
 
 def run_wrk(url: str, script: Path, *, connections: int, seconds: float) -> Load:
-    """Give one address a load, and read what wrk says of it.
+    """Run wrk against a URL, and return its report.
 
-    Ends the program when an answer was not a success.
+    Exits when a response was not successful.
     """
     command = [
         "wrk",
@@ -70,14 +70,14 @@ def run_wrk(url: str, script: Path, *, connections: int, seconds: float) -> Load
 
 
 def read_report(report: str) -> Load:
-    """Read wrk's report.
+    """Parse a report of wrk.
 
-    Raises ValueError when it is none.
+    Raises ValueError.
     """
     rate = re.search(r"Requests/sec:\s+([\d.]+)", report)
     count = re.search(r"(\d+) requests in", report)
     if rate is None or count is None:
-        raise ValueError(f"this is no report of wrk's:\n{report}")
+        raise ValueError(f"not a report of wrk:\n{report}")
     return Load(float(rate[1]), int(count[1]), _latency(report, "50%"), _latency(report, "99%"))
 
 

@@ -1,1 +1,1 @@
-"""``make bench``: this service beside what one might run instead, on the same work and machine."""
+"""``make bench``: compare this service with alternatives on the same work and machine."""

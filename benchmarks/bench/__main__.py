@@ -1,4 +1,4 @@
-"""The command line of the benchmark: ``make bench``, or ``python -m benchmarks.bench --help``."""
+"""Command line of ``make bench``."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from benchmarks.wrk import require_wrk
 
 
 def main() -> int:
-    """Measure, print the tables and what holds; exit with 1 when something falls short."""
+    """Measure, print the tables and the criteria; return 1 when a criterion is not met."""
     options = _options()
     require_wrk()
     progress = Console(stderr=True)
@@ -26,7 +26,7 @@ def main() -> int:
         for name in options.only:
             outcomes.append(SECTIONS[name](plan))
             if not options.json:
-                # At once: what a later section makes of itself must not lose it.
+                # Immediately, so that a failure in a later section does not lose it.
                 _print(outcomes[-1])
     if options.json:
         print(json.dumps({"machine": _machine(), "sections": [_plain(each) for each in outcomes]}))
@@ -36,20 +36,20 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="make bench", description="Measure this service beside what one might run instead."
-    )
+    parser = argparse.ArgumentParser(prog="make bench", description="Compare this service with alternatives.")
     parser.add_argument(
         "--only",
         type=_sections,
         default=list(SECTIONS),
         metavar="SECTION,…",
-        help=f"some of {', '.join(SECTIONS)} (default: all)",
+        help=f"sections to run, of {', '.join(SECTIONS)} (default: all)",
     )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds that are counted (default: 3)")
-    parser.add_argument("--seconds", type=float, default=4, help="seconds of load a round (default: 4)")
-    parser.add_argument("--connections", type=int, default=32, help="connections at once (default: 32)")
-    parser.add_argument("--workers", type=int, default=2, help="worker processes of each (default: 2)")
+    parser.add_argument("--rounds", type=int, default=3, help="measured rounds (default: 3)")
+    parser.add_argument("--seconds", type=float, default=4, help="seconds of load per round (default: 4)")
+    parser.add_argument("--connections", type=int, default=32, help="concurrent connections (default: 32)")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="worker processes of each candidate (default: 2)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return parser.parse_args()
 
@@ -81,13 +81,13 @@ def _print(outcome: Outcome) -> None:
             cells = [f"{first:,.0f}", *(f"{each:,.1f}" for each in others)]
             table.add_row(row.name, *cells, row.note)
         console.print(table)
-    for sentence in outcome.left_out:
-        console.print(f"left out: {sentence}", style="yellow")
+    for sentence in outcome.skipped:
+        console.print(f"skipped: {sentence}", style="yellow")
 
 
 def _print_criteria(outcomes: list[Outcome]) -> None:
     console = _console()
-    console.print(f"\n{_machine()}; CPU is in µs for each request, from the operating system's accounts")
+    console.print(f"\n{_machine()}; CPU in µs per request, as accounted by the operating system")
     for outcome in outcomes:
         for criterion in outcome.criteria:
             console.print(criterion.line(), style="green" if criterion.holds else "red", highlight=False)
@@ -98,7 +98,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "title": outcome.title,
         "rows": [{"name": row.name, **row.figures._asdict(), "note": row.note} for row in outcome.rows],
         "criteria": [each._asdict() | {"holds": each.holds} for each in outcome.criteria],
-        "leftOut": outcome.left_out,
+        "skipped": outcome.skipped,
     }
 
 

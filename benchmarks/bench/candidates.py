@@ -1,4 +1,4 @@
-"""What is measured: each candidate with a broker of its own, ready to take the contract's first example."""
+"""The candidates: running servers that accept the contract's first example, each with its own broker."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ _PEER_KEY = "vig_live_0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A running server: where it listens, its process and its broker's, and wrk's script for it."""
+    """A running server: its address, its process and its broker's, an API key, and a script for wrk."""
 
     name: str
     address: str
@@ -38,11 +38,11 @@ class Candidate:
 
     @property
     def url(self) -> str:
-        """Return the address of the endpoint."""
+        """Return the URL of the endpoint."""
         return f"http://{self.address}/ingest/events"
 
     def cpu_s(self) -> tuple[float, float]:
-        """Return the seconds of CPU so far, of the server's processes and of the broker's."""
+        """Return the CPU time in seconds of the server's processes, and of the broker's."""
         return _cpu_s(self.pid), _cpu_s(self.broker_pid)
 
 
@@ -102,10 +102,10 @@ def fastapi(workers: int) -> Iterator[Candidate]:
 
 @contextmanager
 def express(workers: int) -> Iterator[Candidate]:
-    """Run Express with BullMQ, a process for each worker."""
+    """Run Express with BullMQ, with one process per worker."""
     folder = PEERS / "express"
     if not (folder / "node_modules").exists():
-        _say("installing the Node peer")
+        _report("installing the Node peer")
         subprocess.run(
             ["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, capture_output=True
         )
@@ -115,18 +115,18 @@ def express(workers: int) -> Iterator[Candidate]:
 
 
 def has_node() -> bool:
-    """Tell whether the Node peer can be run."""
+    """Return whether Node is installed."""
     return bool(shutil.which("node") and shutil.which("npm"))
 
 
 def _peer_python() -> Path:
-    """Make the peer's own environment: nothing of it is to come into the project's."""
+    """Return the Python of the peer's own environment; create it if necessary."""
     home = PEERS / "fastapi" / ".venv"
     python = home / "bin" / "python"
-    # Built by the interpreter that runs the service, so that both are measured under the same one.
+    # Created with the interpreter that runs the service, so that both are measured with the same one.
     mark = home / ".installed"
     if not mark.exists() or mark.read_text() != sys.base_prefix:
-        _say("installing the FastAPI peer")
+        _report("installing the FastAPI peer")
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
         requirements = PEERS / "fastapi" / "requirements.txt"
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -135,7 +135,7 @@ def _peer_python() -> Path:
     return python
 
 
-def _say(what: str) -> None:
+def _report(what: str) -> None:
     print(f"{what} …", file=sys.stderr)
 
 
@@ -172,7 +172,7 @@ def _peer(
 
 
 def _checked(candidate: Candidate, *, refuses: bool) -> Candidate:
-    """See that a candidate does the work before it is measured: it accepts, and refuses what it should."""
+    """Verify before a measurement that a candidate does the work: it accepts, and refuses what it should."""
 
     def status(event: dict[str, Any], key: str) -> int:
         headers = {"X-Api-Key": key}
@@ -186,6 +186,6 @@ def _checked(candidate: Candidate, *, refuses: bool) -> Candidate:
             (EVENT | {"severity": "error"}, candidate.key, {400, 422}),
         ]
     for event, key, statuses in expected:
-        if (given := status(event, key)) not in statuses:
-            raise SystemExit(f"{candidate.name} answered {given}, not {statuses}, to {event}")
+        if (found := status(event, key)) not in statuses:
+            raise SystemExit(f"{candidate.name} responded with {found}, not {statuses}, to {event}")
     return candidate

@@ -1,22 +1,22 @@
-"""What must hold, and whether it does in this run."""
+"""The criteria of the benchmark."""
 
 from typing import NamedTuple
 
 
 class Criterion(NamedTuple):
-    """One demand: a ratio or a percentage that is at least, or at most, so much."""
+    """A ratio or percentage with a lower or an upper bound."""
 
     text: str
-    asked: float
+    bound: float
     measured: float
     at_least: bool = True
 
     @property
     def holds(self) -> bool:
-        """Tell whether it holds."""
-        return self.measured >= self.asked if self.at_least else self.measured <= self.asked
+        """Return whether the measured value is within the bound."""
+        return self.measured >= self.bound if self.at_least else self.measured <= self.bound
 
     def line(self) -> str:
-        """Say it in one line."""
+        """Return the criterion and its verdict as one line."""
         sign, verdict = ("≥" if self.at_least else "≤"), ("holds" if self.holds else "falls short")
-        return f"{verdict:11s}  {self.text}: {self.measured:.2f} (asked: {sign} {self.asked:g})"
+        return f"{verdict:11s}  {self.text}: {self.measured:.2f} (target: {sign} {self.bound:g})"

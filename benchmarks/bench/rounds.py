@@ -1,4 +1,4 @@
-"""Rounds of load in turns, so that what disturbs the machine disturbs every candidate alike."""
+"""Alternating rounds of load, so that disturbances of the machine affect all candidates equally."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from benchmarks.wrk import Load, run_wrk
 
 
 class Figures(NamedTuple):
-    """The medians of a candidate's rounds; CPU is in microseconds for each request."""
+    """The medians of a candidate's rounds; CPU is in microseconds per request."""
 
     per_second: float
     p50_ms: float
@@ -21,13 +21,13 @@ class Figures(NamedTuple):
 
     @property
     def cpu_us(self) -> float:
-        """Give the CPU of server and broker together."""
+        """Return the CPU of server and broker together."""
         return self.server_us + self.broker_us
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much load: rounds of so many seconds, connections at once, and worker processes."""
+    """The load: rounds, seconds per round, concurrent connections, and worker processes."""
 
     rounds: int
     seconds: float
@@ -40,7 +40,7 @@ Run = Callable[[], Figures]
 
 
 def load_on(candidate: Candidate, plan: Plan, *, url: str | None = None, script: Path | None = None) -> Run:
-    """Prepare one round of load on a candidate, directly or at the address of what stands before it."""
+    """Return a function that runs one round of load on a candidate, directly or at another URL."""
 
     def run() -> Figures:
         server, broker = candidate.cpu_s()
@@ -61,9 +61,9 @@ def _figures(load: Load, before: tuple[float, float], after: tuple[float, float]
 
 
 def alternate(runs: Mapping[str, Run], plan: Plan, what: str) -> dict[str, Figures]:
-    """Give every candidate a turn in each round, beginning with another one each time; return the medians.
+    """Run every candidate once per round, starting with another one each time; return the medians.
 
-    A first round warms up and is not counted.
+    The first round is a warm-up and is not measured.
     """
     figures: dict[str, list[Figures]] = {name: [] for name in runs}
     names = list(runs)
@@ -77,5 +77,5 @@ def alternate(runs: Mapping[str, Run], plan: Plan, what: str) -> dict[str, Figur
 
 
 def median(figures: Sequence[Figures]) -> Figures:
-    """Take the median of each column."""
+    """Return the median of each column."""
     return Figures(*(statistics.median(column) for column in zip(*figures, strict=True)))

@@ -1,4 +1,4 @@
-"""The sections of the benchmark: each measures candidates against one another in one run."""
+"""The sections of the benchmark, each of which compares candidates in one run."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ _EARLY, _LATE = 50_000, 500_000
 
 
 class Row(NamedTuple):
-    """A line of a section's table."""
+    """A row of a section's table."""
 
     name: str
     figures: Figures
@@ -29,12 +29,12 @@ class Row(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a section found."""
+    """The result of a section."""
 
     title: str
     rows: list[Row]
     criteria: list[Criterion]
-    left_out: list[str]
+    skipped: list[str]
 
 
 def _flask(stack: ExitStack, plan: Plan) -> dict[str, Candidate]:
@@ -49,19 +49,19 @@ def _flask(stack: ExitStack, plan: Plan) -> dict[str, Candidate]:
 
 
 def peers(plan: Plan) -> Outcome:
-    """Measure this service beside its peers, directly and through nginx."""
-    left_out = []
+    """Compare this service with its peers, directly and through nginx."""
+    skipped = []
     with ExitStack() as stack:
         candidates = _flask(stack, plan)
         candidates["FastAPI + uvicorn"] = stack.enter_context(fastapi(plan.workers))
         if has_node():
             candidates["Express + BullMQ"] = stack.enter_context(express(plan.workers))
         else:
-            left_out.append("Express + BullMQ: node is not installed")
+            skipped.append("Express + BullMQ: node is not installed")
         direct = alternate({name: load_on(each, plan) for name, each in candidates.items()}, plan, "directly")
         rows = [Row(name, figures) for name, figures in direct.items()]
         if shutil.which("nginx") is None:
-            left_out.append("everything through nginx: it is not installed")
+            skipped.append("everything through nginx: nginx is not installed")
         else:
             runs = {
                 name: load_on(each, plan, url=_behind_nginx(stack, each)) for name, each in candidates.items()
@@ -77,7 +77,7 @@ def peers(plan: Plan) -> Outcome:
             cpu = direct[OURS].cpu_us / direct[name].cpu_us
             criteria.append(Criterion(f"requests/s v {name}", 1.0, rate))
             criteria.append(Criterion(f"CPU of server and broker v {name}", 1.0, cpu, at_least=False))
-    return Outcome("beside others", rows, criteria, left_out)
+    return Outcome("comparison", rows, criteria, skipped)
 
 
 def _behind_nginx(stack: ExitStack, candidate: Candidate) -> str:
@@ -86,8 +86,8 @@ def _behind_nginx(stack: ExitStack, candidate: Candidate) -> str:
 
 
 def batch(plan: Plan) -> Outcome:
-    """Measure batches of a hundred against single events, and against webdis' single appends."""
-    left_out = []
+    """Compare batches of a hundred with single events, and with webdis' single appends."""
+    skipped = []
     with ExitStack() as stack:
         ours = stack.enter_context(service(workers=plan.workers))
         folder = ours.script.parent / "batch"
@@ -102,7 +102,7 @@ def batch(plan: Plan) -> Outcome:
         if shutil.which("webdis"):
             runs["webdis, single XADD"] = stack.enter_context(Webdis(plan.workers)).load(plan)
         else:
-            left_out.append("webdis: it is not installed")
+            skipped.append("webdis: it is not installed")
         figures = alternate(runs, plan, "batches")
     batched = figures[f"batches of {_BATCH}"]
     events = Figures(
@@ -113,7 +113,7 @@ def batch(plan: Plan) -> Outcome:
         batched.broker_us / _BATCH,
     )
     rows = [
-        Row(name, events, "events/s; CPU an event") if name == f"batches of {_BATCH}" else Row(name, each)
+        Row(name, events, "events/s; CPU per event") if name == f"batches of {_BATCH}" else Row(name, each)
         for name, each in figures.items()
     ]
     criteria = [
@@ -126,25 +126,25 @@ def batch(plan: Plan) -> Outcome:
     if "webdis, single XADD" in figures:
         ratio = events.per_second / figures["webdis, single XADD"].per_second
         criteria.append(Criterion(f"events/s in batches of {_BATCH} v webdis' single rate", 0.5, ratio))
-    return Outcome("batches", rows, criteria, left_out)
+    return Outcome("batches", rows, criteria, skipped)
 
 
 def tail(plan: Plan) -> Outcome:
-    """Measure the slowest answers at half of the load that saturates, through nginx."""
+    """Measure the slowest responses at half of the saturating load, through nginx."""
     if shutil.which("nginx") is None:
-        return Outcome("half load", [], [], ["the slowest answers at half load: nginx is not installed"])
+        return Outcome("half load", [], [], ["the slowest responses at half load: nginx is not installed"])
     with ExitStack() as stack:
         runs = {}
         for name in (OURS, BARE):
             app = "wsgi:app" if name == OURS else "benchmarks.peers.flask_bare:app"
             candidate = stack.enter_context(service(name, app=app, workers=plan.workers))
             url = _behind_nginx(stack, candidate)
-            plan.progress(f"half load: what saturates {name}")
-            most = run_wrk(
+            plan.progress(f"half load: maximum rate of {name}")
+            max_rate = run_wrk(
                 url, candidate.script, connections=plan.connections, seconds=plan.seconds
             ).per_second
-            # Each connection waits so long on average that all of them together ask for half of that.
-            pause_ms = plan.connections / (most / 2) * 1000
+            # The average pause with which all connections together send at half of that rate.
+            pause_ms = plan.connections / (max_rate / 2) * 1000
             folder = candidate.script.parent / "half"
             folder.mkdir()
             script = write_script(folder, candidate.key, pause_ms=pause_ms)
@@ -157,7 +157,7 @@ def tail(plan: Plan) -> Outcome:
 
 
 def memory(plan: Plan) -> Outcome:
-    """Measure what a worker's memory grows by between its early and its late events."""
+    """Measure the growth of a worker's memory over many events."""
     with service(workers=plan.workers) as ours:
         sizes: dict[int, float] = {}
         answered = 0
@@ -172,19 +172,19 @@ def memory(plan: Plan) -> Outcome:
             sizes[mark] = _resident_mib(ours.pid)
     growth = (sizes[_LATE] / sizes[_EARLY] - 1) * 100
     assert figures is not None
-    note = f"{sizes[_EARLY]:.1f} MiB a worker at {_EARLY:,} events, {sizes[_LATE]:.1f} MiB at {_LATE:,}"
+    note = f"{sizes[_EARLY]:.1f} MiB per worker at {_EARLY:,} events, {sizes[_LATE]:.1f} MiB at {_LATE:,}"
     row = Row(OURS, Figures(figures.per_second, figures.p50_ms, figures.p99_ms, 0, 0), note)
     criterion = Criterion("growth of a worker's resident memory in %", 5.0, growth, at_least=False)
     return Outcome("memory", [row], [criterion], [])
 
 
 def _resident_mib(pid: int) -> float:
-    """Give the resident memory of the worker that has the most."""
+    """Return the resident memory of the largest worker."""
     return float(max(each.memory_info().rss for each in psutil.Process(pid).children()) / 2**20)
 
 
 def durability(plan: Plan) -> Outcome:
-    """Measure what waiting for the disk costs, at 64 connections."""
+    """Measure the cost of waiting for the disk, with 64 connections."""
     plan = Plan(plan.rounds, plan.seconds, 64, plan.workers, plan.progress)
     fsync: dict[str, str | int] = {"VIGILRY_DURABILITY": "fsync"}
     with ExitStack() as stack:

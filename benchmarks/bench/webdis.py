@@ -1,4 +1,4 @@
-"""webdis, an HTTP server in C that passes commands on to Redis: how fast HTTP to XADD can be here."""
+"""webdis, an HTTP server in C that forwards commands to Redis: an upper bound for HTTP to XADD."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from tests.fixtures.servers.waiting import free_port
 
 
 class Webdis(Process):
-    """Run webdis before a broker of its own; it checks nothing and appends what it is given."""
+    """Run webdis with its own broker; it appends without any checks."""
 
     def __init__(self, threads: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Webdis(Process):
         self.command = [str(shutil.which("webdis")), "webdis.json"]
 
     def start(self) -> None:
-        """Start the broker, and webdis before it."""
+        """Start the broker and webdis."""
         self._valkey.__enter__()
         super().start()
 
@@ -49,16 +49,16 @@ class Webdis(Process):
         self._valkey.close()
 
     def wait_ready(self) -> None:
-        """Wait until webdis answers."""
+        """Wait until webdis responds."""
         url = f"http://127.0.0.1:{self._port}/PING"
         self.wait_for(
             lambda: httpx.get(url, trust_env=False).is_success,
-            "webdis answers",
+            "webdis responds",
             ignoring=(httpx.TransportError,),
         )
 
     def load(self, plan: Plan) -> Run:
-        """Prepare a round of single appends, each with the fields of the contract's first example."""
+        """Return a function that runs a round of single appends of the contract's first example."""
         fields = [part for name, value in EVENT.items() for part in (name, value)]
         words = ["XADD", "events", "*", *(each if isinstance(each, str) else "{}" for each in fields)]
         script = Path(self.folder) / "post.lua"

@@ -1,4 +1,4 @@
-"""The ledger: what was acknowledged under load and faults, against what stands on the streams.
+"""The ledger: compares acknowledged events with the streams, under load and faults.
 
-It meets the product by HTTP and by its command line, and imports nothing of it.
+It uses the product through HTTP and the command line, and imports nothing from it.
 """

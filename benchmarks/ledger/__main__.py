@@ -1,4 +1,4 @@
-"""`make ledger`: break the broker and the workers under load, and count what was lost or doubled."""
+"""``make ledger``: break the broker and the workers under load, and count lost and duplicate events."""
 
 import argparse
 import signal
@@ -14,14 +14,14 @@ from benchmarks.ledger.scenarios import SCENARIOS
 from benchmarks.ledger.stage import Scenario, play
 from benchmarks.ledger.table import Row, as_json, print_table
 
-# Enough to be spread over a cluster's primaries.
+# Enough to be distributed over all primaries of a cluster.
 _PROJECTS = 6
-# What a table needs where there is no terminal to ask.
-_PAPER_WIDTH = 200
+# Wide enough for the table when the output is not a terminal.
+_FILE_WIDTH = 200
 
 
 def main() -> int:
-    """Run the scenarios that were asked for; return 1 when a promise is broken."""
+    """Run the chosen scenarios; return 1 when a promise is broken."""
     options = _read_options()
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, _end)
@@ -30,19 +30,19 @@ def main() -> int:
     try:
         rows = list(_play_all(chosen, options))
     except KeyboardInterrupt:
-        print("ended; everything that was started is stopped", file=sys.stderr)
+        print("interrupted; all servers are stopped", file=sys.stderr)
         return 130
     if options.json:
         print(as_json(rows, machine))
     else:
         is_terminal = sys.stdout.isatty()
-        print_table(Console(width=None if is_terminal else _PAPER_WIDTH), rows, machine)
+        print_table(Console(width=None if is_terminal else _FILE_WIDTH), rows, machine)
     return 1 if any(row.broken for row in rows) else 0
 
 
 def _play_all(chosen: list[Scenario], options: argparse.Namespace) -> Iterator[Row]:
     progress = Console(stderr=True)
-    with progress.status("making projects") as status, new_projects(_PROJECTS) as projects:
+    with progress.status("creating projects") as status, new_projects(_PROJECTS) as projects:
         for number, scenario in enumerate(chosen, 1):
             status.update(f"{number} of {len(chosen)}: {scenario.fault} ({scenario.durability})")
             account = play(scenario, projects, is_short=options.short, worker_class=options.worker_class)
@@ -52,11 +52,11 @@ def _play_all(chosen: list[Scenario], options: argparse.Namespace) -> Iterator[R
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ledger",
-        description="Run the service under load while its broker and its workers fail, and compare what was "
-        "acknowledged with what stands on the streams. Exit code 1 when a promise is broken.",
+        description="Run the service under load, break its broker and its workers, and compare the "
+        "acknowledged events with the streams. Exit code 1 when a promise is broken.",
     )
     names = [scenario.name for scenario in SCENARIOS]
-    parser.add_argument("--short", action="store_true", help="a few seconds for each scenario")
+    parser.add_argument("--short", action="store_true", help="run each scenario for a few seconds only")
     parser.add_argument(
         "--only",
         action="append",
@@ -66,13 +66,16 @@ def _read_options() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
-        "--worker-class", choices=("gevent", "gthread", "sync"), default="gevent", help="gunicorn's"
+        "--worker-class",
+        choices=("gevent", "gthread", "sync"),
+        default="gevent",
+        help="gunicorn's worker class",
     )
     return parser.parse_args()
 
 
 def _end(number: int, _frame: object) -> None:
-    # Once: the stopping itself must not be interrupted, or servers would be left behind.
+    # Ignore further signals: an interrupted clean-up would leave servers running.
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt(number)

@@ -1,4 +1,4 @@
-"""The account of a scenario: what senders were told, against what stands on the streams."""
+"""The account of a scenario: the senders' responses, compared with the streams."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,19 +8,19 @@ from math import inf
 from benchmarks.ledger.answer import ACCEPTED, REFUSED, UNANSWERED, Answer
 from benchmarks.ledger.brokers import Entry
 
-# A jobId is the entry's own id as one number: milliseconds, then six digits of sequence.
+# A jobId is the entry's id as one number: milliseconds, then six digits of sequence.
 _SEQUENCES = 1_000_000
-# With these words a refusal says that the event may have been stored; with any other, that it was not.
+# With these codes the event may have been stored; with any other code it was not.
 _UNCERTAIN = frozenset({"broker_timeout", "broker_not_durable"})
 
 
 @dataclass(frozen=True)
 class Account:
-    """What came of a scenario.
+    """The result of a scenario.
 
     ``sent``, ``acknowledged``, ``missing``, ``duplicates`` and ``belied`` count events, the others requests.
-    ``belied`` are events that were refused as not stored, and stand on the stream. ``refused`` and ``other``
-    are by word. ``recovery_s`` is infinite when a sender was never answered 202 again.
+    ``belied`` events were refused with a code that means "not stored", but are on the stream. ``refused`` and
+    ``other`` are by error code. ``recovery_s`` is infinite when a sender has not received a 202 again.
     """
 
     sent: int
@@ -35,9 +35,9 @@ class Account:
     recovery_s: float
 
 
-def settle(answers: Sequence[Answer], entries: Iterable[Entry], backs: Iterable[float]) -> Account:
-    """Compare answers with entries, and find how long it took after each of the moments ``backs``."""
-    # Pairs, because streams of different partitions may give out the same id.
+def settle(answers: Sequence[Answer], entries: Iterable[Entry], fault_ends: Iterable[float]) -> Account:
+    """Compare answers with entries, and measure the recovery after each of the times in ``fault_ends``."""
+    # Pairs, because streams of different partitions may have entries with the same id.
     stored = Counter((entry.id, entry.event) for entry in entries)
     copies = Counter(event for _, event in stored.elements())
     accepted = [answer for answer in answers if answer.status == ACCEPTED]
@@ -50,11 +50,11 @@ def settle(answers: Sequence[Answer], entries: Iterable[Entry], backs: Iterable[
         missing=len(missing),
         duplicates=sum(count - 1 for count in copies.values()),
         belied=len(_belied(answers) & copies.keys()),
-        refused=dict(Counter(answer.word for answer in refused)),
+        refused=dict(Counter(answer.code for answer in refused)),
         unanswered=sum(answer.status == UNANSWERED for answer in answers),
-        other=dict(Counter(f"{answer.status} {answer.word}" for answer in others)),
+        other=dict(Counter(f"{answer.status} {answer.code}" for answer in others)),
         slowest_ms=max(answer.ended_at - answer.sent_at for answer in answers) * 1000,
-        recovery_s=max(_recovery_s(accepted, {answer.sender for answer in answers}, at) for at in backs),
+        recovery_s=max(_recovery_s(accepted, {answer.sender for answer in answers}, at) for at in fault_ends),
     )
 
 
@@ -67,19 +67,19 @@ def _entry_id(answer: Answer) -> str:
 
 
 def _belied(answers: Sequence[Answer]) -> set[str]:
-    """Find the events whose every answer was that they are not stored."""
-    hopeful = {answer.event for answer in answers if answer.status != REFUSED or answer.word in _UNCERTAIN}
-    return {answer.event for answer in answers} - hopeful
+    """Return the events for which every response means that they are not stored."""
+    uncertain = {answer.event for answer in answers if answer.status != REFUSED or answer.code in _UNCERTAIN}
+    return {answer.event for answer in answers} - uncertain
 
 
-def _recovery_s(accepted: Iterable[Answer], senders: Iterable[str], back_at: float) -> float:
-    """Give the longest that any sender waited for its first 202 after ``back_at``.
+def _recovery_s(accepted: Iterable[Answer], senders: Iterable[str], fault_end: float) -> float:
+    """Return the longest time that a sender waited for its first 202 after ``fault_end``.
 
-    By sender, because each holds a connection to one worker, and its project has one partition: a worker or
-    a server that is left behind is found, however well the others do.
+    By sender, because each has a connection to one worker, and its project is in one partition: so a single
+    worker or server that does not recover is detected.
     """
     first = dict.fromkeys(senders, inf)
     for answer in accepted:
-        if answer.ended_at >= back_at:
+        if answer.ended_at >= fault_end:
             first[answer.sender] = min(first[answer.sender], answer.ended_at)
-    return max(first.values()) - back_at
+    return max(first.values()) - fault_end

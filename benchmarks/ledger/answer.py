@@ -1,4 +1,4 @@
-"""What a sender notes of each request: which event it carried, what came back, and when."""
+"""A sender's record of a request: its event, the response, and the times."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,15 +7,18 @@ from typing import NamedTuple
 
 ACCEPTED = 202
 REFUSED = 503
-# Instead of a status, where the connection broke before an answer came.
+# Instead of a status, when the connection broke before the response.
 UNANSWERED = 0
 
 
 class Answer(NamedTuple):
-    """One request and its outcome; moments are seconds on the machine's monotonic clock.
+    """One request and its outcome; times are seconds on the monotonic clock.
 
-    ``event`` is the event's unique id, ``word`` a refusal's code, ``sender`` names the client connection;
-    ``keyed`` when an Idempotency-Key was sent.
+    Parameters:
+        event: the event's unique id
+        sender: the name of the client connection
+        keyed: whether an Idempotency-Key was sent
+        code: the error code of a refusal
     """
 
     event: str
@@ -24,18 +27,18 @@ class Answer(NamedTuple):
     sent_at: float
     ended_at: float
     status: int
-    word: str
+    code: str
     job_id: str
 
 
 def write_answers(path: Path, answers: Iterable[Answer]) -> None:
-    """Write answers into a file, a line each."""
+    """Write answers to a file, one per line."""
     with path.open("w") as file:
         file.writelines(json.dumps(answer) + "\n" for answer in answers)
 
 
 def read_answers(path: Path) -> Iterator[Answer]:
-    """Read what `write_answers` wrote."""
+    """Read answers from a file of ``write_answers``."""
     with path.open() as file:
         for line in file:
             yield Answer(*json.loads(line))

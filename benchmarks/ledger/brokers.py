@@ -1,4 +1,4 @@
-"""The broker set-ups that scenarios run against, and reading their streams back from whoever holds them."""
+"""The broker set-ups of the scenarios, and reading their streams."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ Setup = Valkey | SentinelSetup | ClusterSetup
 
 
 class ProxiedValkey(Valkey):
-    """A Valkey server whose `url` leads through a proxy, which can slow, hold and cut what passes."""
+    """A Valkey server behind a proxy that can delay, stall and cut connections."""
 
     def __init__(self) -> None:
         super().__init__(unix=False, tcp=True, appendfsync="always")
@@ -23,34 +23,34 @@ class ProxiedValkey(Valkey):
 
     @property
     def url(self) -> str:
-        """Return the URL by the proxy."""
+        """Return the URL of the proxy."""
         return f"redis://{self.proxy.host}:{self.proxy.port}/0"
 
     def start(self) -> None:
-        """Start the proxy and the server, and wait until the server answers."""
+        """Start the proxy and the server, and wait until the server responds."""
         self.proxy.start()
         super().start()
 
     def close(self) -> None:
-        """Stop both for good."""
+        """Stop both."""
         super().close()
         self.proxy.close()
 
 
 class Entry(NamedTuple):
-    """An entry of a stream: its id on the broker, and the unique id of the event that it carries."""
+    """An entry of a stream: its id on the broker, and the unique id of its event."""
 
     id: str
     event: str
 
 
 def stream_key(partition: int) -> str:
-    """Name a partition's stream, as the product documents it."""
+    """Return the name of a partition's stream, as documented."""
     return f"vigilry:{{{partition}}}:events"
 
 
 def holder_of(setup: Setup, key: str) -> Valkey:
-    """Return the server that has the key now."""
+    """Return the server that currently has the key."""
     if isinstance(setup, SentinelSetup):
         return setup.server_at(setup.primary())
     if isinstance(setup, ClusterSetup):
@@ -64,7 +64,7 @@ def read_streams(setup: Setup, partitions: int) -> list[Entry]:
 
 
 def read_stream(setup: Setup, key: str) -> list[Entry]:
-    """Read every entry of one stream, from the server that has it now and past any proxy."""
+    """Read every entry of one stream directly from its current server."""
     server = holder_of(setup, key)
     with connect(server.unix_url if server.socket_path else server.tcp_url, socket_timeout=30.0) as client:
         return list(_entries(client, key))
@@ -80,5 +80,5 @@ def _entries(client: Any, key: str) -> Iterator[Entry]:
 
 def _event_of(fields: dict[str, str]) -> str:
     event = str(json.loads(fields["payload"])["id"])
-    # The request id was sent as the same: an entry that mixes two requests is an entry of neither.
+    # The request id has the same value, so an entry that mixes two requests is detected.
     return event if fields["request_id"] == event else f"mixed: {event}, {fields['request_id']}"

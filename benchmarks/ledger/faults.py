@@ -1,4 +1,4 @@
-"""The faults: what is done to a broker or to the workers while the load goes on."""
+"""The faults that are injected into a broker or the workers under load."""
 
 import os
 import signal
@@ -19,30 +19,30 @@ STREAM_MAX_ENTRIES = 1500
 CLUSTER_PARTITIONS = 12
 
 _LATENCY_S = 0.2
-_ROOM_BYTES = 3_000_000
-_MUCH_ROOM_BYTES = 256_000_000
+_SPARE_BYTES = 3_000_000
+_AMPLE_BYTES = 256_000_000
 _FULL_TIMEOUT_S = 30.0
 
 
 def kill_broker(stage: Stage[Valkey]) -> None:
-    """Kill the broker (-9) and start it again; three times in 15 s, or once in the short form."""
+    """Kill the broker (-9) and restart it: three times in 15 s, or once in the short form."""
     for _ in range(1 if stage.is_short else 3):
         kill_broker_once(stage)
         stage.hold(4.0, 0.0)
 
 
 def kill_broker_once(stage: Stage[Valkey]) -> None:
-    """Kill the broker (-9) and start it again."""
+    """Kill the broker (-9) and restart it."""
     stage.setup.kill()
     stage.hold(1.0, 0.4)
     stage.setup.start()
-    stage.back()
+    stage.end_fault()
 
 
 def lose_file(stage: Stage[Valkey]) -> None:
-    """Switch the append-only file off and kill the broker (-9): the file it restarts from is an old one.
+    """Disable the append-only file and kill the broker (-9), so that it restarts from an old file.
 
-    Whoever acknowledges without asking for the file is found out here. A kill alone loses nothing that was
+    This detects a service that acknowledges without waiting for the file. A kill alone loses nothing that was
     written, synced or not, because the kernel keeps it.
     """
     stage.setup.ask("CONFIG SET", "appendonly", "no")
@@ -51,15 +51,15 @@ def lose_file(stage: Stage[Valkey]) -> None:
 
 
 def freeze_broker(stage: Stage[Valkey]) -> None:
-    """Stop the broker where it is: its sockets stay open, and nobody answers."""
+    """Suspend the broker: its sockets stay open, but it does not respond."""
     stage.setup.freeze()
     stage.hold(3.0, 1.4)
     stage.setup.thaw()
-    stage.back()
+    stage.end_fault()
 
 
 def slow_broker(stage: Stage[ProxiedValkey]) -> None:
-    """Make the way to the broker slow, then stuck, then cut."""
+    """Delay the connections to the broker, then stall them, then cut them."""
     proxy = stage.setup.proxy
     proxy.delay(_LATENCY_S)
     stage.hold(3.0, 0.8)
@@ -68,19 +68,19 @@ def slow_broker(stage: Stage[ProxiedValkey]) -> None:
     proxy.cut()
     stage.hold(1.5, 0.4)
     proxy.heal()
-    stage.back()
+    stage.end_fault()
 
 
 def swallow_replies(stage: Stage[ProxiedValkey]) -> None:
-    """Let requests reach the broker, and lose what it answers."""
+    """Drop the broker's replies; requests still reach it."""
     stage.setup.proxy.swallow_replies()
     stage.hold(2.0, 1.3)
     stage.setup.proxy.heal()
-    stage.back()
+    stage.end_fault()
 
 
 def fill_memory(stage: Stage[Valkey]) -> None:
-    """Leave the broker little memory, let the load use it up, and give it more."""
+    """Limit the broker's memory until it is full, and raise the limit."""
     server = stage.setup
 
     def is_full() -> bool:
@@ -90,16 +90,16 @@ def fill_memory(stage: Stage[Valkey]) -> None:
             return True
         return False
 
-    room = _ROOM_BYTES // (4 if stage.is_short else 1)
-    server.ask("CONFIG SET", "maxmemory", server.ask("INFO", "memory")["used_memory"] + room)
+    spare = _SPARE_BYTES // (4 if stage.is_short else 1)
+    server.ask("CONFIG SET", "maxmemory", server.ask("INFO", "memory")["used_memory"] + spare)
     wait_until(is_full, _FULL_TIMEOUT_S, "the memory is full")
     stage.hold(2.0, 0.7)
-    server.ask("CONFIG SET", "maxmemory", _MUCH_ROOM_BYTES)
-    stage.back()
+    server.ask("CONFIG SET", "maxmemory", _AMPLE_BYTES)
+    stage.end_fault()
 
 
 def fill_stream(stage: Stage[Valkey]) -> None:
-    """Let the load fill the stream, and then read and trim it as workers do, again and again."""
+    """Wait until the stream is full, and then read and trim it repeatedly, as workers do."""
     server, key = stage.setup, stream_key(0)
 
     def take() -> None:
@@ -113,7 +113,7 @@ def fill_stream(stage: Stage[Valkey]) -> None:
     stage.hold(2.0, 0.7)
     stage.meanwhile = take
     take()
-    stage.back()
+    stage.end_fault()
 
 
 def kill_workers(stage: Stage[Valkey]) -> None:
@@ -121,12 +121,12 @@ def kill_workers(stage: Stage[Valkey]) -> None:
     service = stage.service
     for _ in range(1 if stage.is_short else 4):
         victim = max(service.worker_pids(), key=_connections)
-        # Stopped for a moment first, so that it is killed with requests in hand and not between two of them.
+        # Suspended first, so that it is killed while it has requests.
         os.kill(victim, signal.SIGSTOP)
         stage.hold(0.3, 0.3)
         os.kill(victim, signal.SIGKILL)
-        service.wait_for(partial(_is_whole, service, victim), "all workers run")
-        stage.back()
+        service.wait_for(partial(_has_all_workers, service, victim), "all workers run")
+        stage.end_fault()
         stage.hold(2.0, 0.0)
 
 
@@ -134,30 +134,30 @@ def _connections(pid: int) -> int:
     return len(psutil.Process(pid).net_connections("tcp"))
 
 
-def _is_whole(service: Service, victim: int) -> bool:
+def _has_all_workers(service: Service, victim: int) -> bool:
     pids = service.worker_pids()
     return len(pids) == WORKERS and victim not in pids
 
 
 def fail_over(stage: Stage[SentinelSetup]) -> None:
-    """Kill the primary; when another has taken over, start the old one, which still thinks that it is one."""
+    """Kill the primary; after the failover restart it, while it still believes that it is the primary."""
     setup = stage.setup
     old = setup.kill_primary()
     for server in setup.servers:
         server.thaw()
     new = setup.server_at(setup.wait_failover(old))
     new.wait_replicas(1)
-    stage.back()
+    stage.end_fault()
     stage.hold(2.0, 0.5)
     setup.server_at(old).start()
     new.wait_replicas(2)
 
 
 def fail_over_behind(stage: Stage[SentinelSetup]) -> None:
-    """Cut the replicas off, let the load go on, and kill the primary: a replica takes over that is behind.
+    """Suspend the replicas under load, and kill the primary, so that a replica is promoted that is behind.
 
-    Whoever acknowledges without asking for the replicas is found out here. A kill alone loses nothing that
-    was sent to them, because the kernel delivers it.
+    This detects a service that acknowledges without waiting for replicas. A kill alone loses nothing that was
+    sent to them, because the kernel delivers it.
     """
     setup = stage.setup
     primary = setup.server_at(setup.primary())
@@ -165,13 +165,13 @@ def fail_over_behind(stage: Stage[SentinelSetup]) -> None:
         if server is not primary:
             server.freeze()
     primary.ask("CLIENT KILL", "TYPE", "replica")
-    # Longer than the publish time-out, so that senders are told.
+    # Longer than the publish time-out, so that senders get errors.
     stage.hold(1.5, 1.2)
     fail_over(stage)
 
 
 def fail_over_shard(stage: Stage[ClusterSetup]) -> None:
-    """Kill a primary that has events; its replica takes over, and the old one comes back to follow it."""
+    """Kill a primary that has events; after the failover restart it as a replica."""
     setup = stage.setup
     keys = [stream_key(partition) for partition in range(CLUSTER_PARTITIONS)]
     key = next(key for key in keys if setup.primary_of(key).ask("XLEN", key))
@@ -180,4 +180,4 @@ def fail_over_shard(stage: Stage[ClusterSetup]) -> None:
     stage.hold(1.0, 0.0)
     old.start()
     setup.wait_ok()
-    stage.back()
+    stage.end_fault()

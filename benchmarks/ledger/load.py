@@ -1,4 +1,4 @@
-"""The load: sender processes against one service, and what they noted once they have ended."""
+"""The load: sender processes against one service, and their recorded answers."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from tests.fixtures.servers.process import Process
 
 _PROCESSES = 2
 _CONNECTIONS = 24
-# Of each project's four connections, the fourth sends Idempotency-Keys.
+# The fourth of each project's four connections sends Idempotency-Keys.
 _KEYED_OF = 4
 
 
@@ -27,15 +27,15 @@ class _SenderProcess(Process):
         (self.folder / "plan.json").write_text(json.dumps(plan))
 
     def answers(self) -> list[Answer]:
-        """Return what the process noted; it must have ended by itself."""
+        """Return the recorded answers; the process must have exited."""
         path = self.folder / "answers.jsonl"
         if not path.exists():
-            raise RuntimeError(f"a sender ended without its notes\n{self.log_text()}")
+            raise RuntimeError(f"a sender exited without its answers\n{self.log_text()}")
         return list(read_answers(path))
 
 
 class Load:
-    """Run senders as a context manager; `finish` ends them and gives their answers."""
+    """Run senders, as a context manager; ``finish`` stops them and returns their answers."""
 
     def __init__(
         self,
@@ -78,10 +78,10 @@ class Load:
         self._stack.close()
 
     def finish(self) -> list[Answer]:
-        """Let every sender finish what it has begun, and return all that they noted."""
+        """Stop the senders after their current requests, and return all answers."""
         for process in self._processes:
             if not process.alive:
-                raise RuntimeError(f"a sender ended too early\n{process.log_text()}")
+                raise RuntimeError(f"a sender exited too early\n{process.log_text()}")
         for process in self._processes:
             process.stop()
         return [answer for process in self._processes for answer in process.answers()]

@@ -1,4 +1,4 @@
-"""The machine on which a ledger was kept."""
+"""Description of the machine."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from tests.fixtures.servers.valkey import valkey_binary
 
 
 def describe_machine() -> dict[str, str | int]:
-    """Describe the machine and the versions of what ran on it."""
+    """Return the machine's properties and the versions of the software."""
     version = subprocess.run(
         [valkey_binary(), "--version"], check=True, capture_output=True, text=True, timeout=10
     ).stdout

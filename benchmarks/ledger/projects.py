@@ -1,4 +1,4 @@
-"""Projects with an API key each, made by the product's own command line in a database for this run."""
+"""Projects with an API key each, created through the command line in a temporary database."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _FOREIGN = ("VIGILRY_", "FLASK_")
 
 
 class Projects(NamedTuple):
-    """The database's URL, and a key of each project."""
+    """The database's URL, and an API key of each project."""
 
     database_url: str
     api_keys: list[str]
@@ -24,7 +24,7 @@ class Projects(NamedTuple):
 
 @contextmanager
 def new_projects(count: int) -> Iterator[Projects]:
-    """Migrate a new SQLite database and mint a key for each of several projects; remove it at the end."""
+    """Create a temporary SQLite database with ``count`` projects, and an API key for each."""
     with tempfile.TemporaryDirectory(prefix="vgledger") as folder:
         url = f"sqlite:///{folder}/vigilry.db"
         _flask(url, "db", "upgrade")

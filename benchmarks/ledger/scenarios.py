@@ -1,4 +1,4 @@
-"""The scenarios of the ledger, in the order of its table."""
+"""The scenarios of the ledger, in the order of the table."""
 
 from benchmarks.ledger import faults
 from benchmarks.ledger.brokers import ProxiedValkey
@@ -21,7 +21,7 @@ def _forgetful() -> Valkey:
 
 
 def _sentinels() -> SentinelSetup:
-    # Two replicas, so that one is left to acknowledge when the other has become the primary.
+    # Two replicas, so that one can acknowledge when the other has become the primary.
     return SentinelSetup(replicas=2)
 
 
@@ -84,7 +84,7 @@ SCENARIOS = (
         "replicas:1",
         _sentinels,
         faults.fail_over_behind,
-        # The wait for replicas ends up to a tick of the broker's clock late, and then after the time-out.
+        # The broker may end the wait for replicas one clock tick late, after the publish time-out.
         _SHORT | _SILENT,
     ),
     Scenario(

@@ -1,7 +1,7 @@
-"""The program that sends: one process with several client connections, each sending unique events in turn.
+"""A process with several client connections, each of which sends unique events.
 
-Run as `python -m benchmarks.ledger.sender FOLDER`: it reads FOLDER/plan.json, sends until it gets SIGTERM,
-and writes FOLDER/answers.jsonl.
+``python -m benchmarks.ledger.sender FOLDER`` reads FOLDER/plan.json, sends until SIGTERM, and writes
+FOLDER/answers.jsonl.
 """
 
 import json
@@ -16,21 +16,23 @@ from typing import NamedTuple
 
 from benchmarks.ledger.answer import ACCEPTED, UNANSWERED, Answer, write_answers
 
-# Far above anything promised, so that the slowest answer is measured and not cut off.
+# Far above the promised limit, so that slow responses are measured and not cut off.
 _CLIENT_TIMEOUT_S = 30.0
-# After a refusal: short, so that recovery is seen to the moment, and long enough not to drown the service.
+# Short, to measure the recovery precisely, and long enough not to overload the service.
 _REFUSED_PAUSE_S = 0.05
-# What is being refused gets this long to be accepted after the load has ended.
+# How long refused events are retried after the load has ended.
 _GRACE_S = 5.0
-# Whatever becomes of the ledger, its senders end.
-_LONGEST_S = 180.0
+# Senders exit after this time, even if the ledger has crashed.
+_MAX_S = 180.0
 
 
 class Plan(NamedTuple):
-    """What one process sends, and to where.
+    """The load of one process.
 
-    ``connections`` has a name, an API key and whether to use Idempotency-Keys for each; ``pause_s`` is what
-    a connection waits between events; ``blind`` retries without a key, as nobody should.
+    Parameters:
+        connections: for each a name, an API key, and whether to send Idempotency-Keys
+        pause_s: seconds between two events of a connection
+        blind: retry without an Idempotency-Key, which creates duplicates
     """
 
     host: str
@@ -42,7 +44,7 @@ class Plan(NamedTuple):
 
 
 class Sender:
-    """One client connection with keep-alive, and what it has noted."""
+    """A client connection with keep-alive, and its recorded answers."""
 
     def __init__(self, plan: Plan, name: str, api_key: str, keyed: bool, ending: threading.Event) -> None:
         self.answers: list[Answer] = []
@@ -55,10 +57,10 @@ class Sender:
         self._connection = HTTPConnection(plan.host, plan.port, timeout=_CLIENT_TIMEOUT_S)
 
     def run(self) -> None:
-        """Send events until the load ends; one that may be retried is retried until it is accepted."""
+        """Send events until the load ends; retry refused ones if the connection uses keys."""
         number = 0
         accepted = True
-        # It does not end on a refusal, so that recovery is measured however soon the load ends.
+        # The last event must be accepted, so that the recovery is measured even if the load ends early.
         while not self._ending.is_set() or (not accepted and time.monotonic() < self._grace_until()):
             number += 1
             event = f"{self._name}-{number}"
@@ -66,7 +68,7 @@ class Sender:
             if not accepted and (self._keyed or self._plan.blind):
                 accepted = self._retry(event)
             if accepted and self._keyed:
-                # The answer to a repeat must name an entry of this event as well, and add none.
+                # A repeated request must return this event's jobId, and must not append an entry.
                 accepted = self._post(event)
             self._ending.wait(self._plan.pause_s if accepted else _REFUSED_PAUSE_S)
         self._connection.close()
@@ -84,15 +86,15 @@ class Sender:
         return self._given_up_at
 
     def _post(self, event: str) -> bool:
-        body = {"type": "ledger", "severity": "INFO", "message": "one line of the ledger"}
+        body = {"type": "ledger", "severity": "INFO", "message": "ledger"}
         payload = {"id": event, "padding": "x" * self._plan.padding_bytes}
         headers = {"Content-Type": "application/json", "X-Api-Key": self._api_key, "X-Request-Id": event}
         if self._keyed:
             headers["Idempotency-Key"] = event
         sent_at = time.monotonic()
-        status, word, job_id = self._exchange(json.dumps(body | {"payload": payload}).encode(), headers)
+        status, code, job_id = self._exchange(json.dumps(body | {"payload": payload}).encode(), headers)
         ended_at = time.monotonic()
-        self.answers.append(Answer(event, self._name, self._keyed, sent_at, ended_at, status, word, job_id))
+        self.answers.append(Answer(event, self._name, self._keyed, sent_at, ended_at, status, code, job_id))
         return status == ACCEPTED
 
     def _exchange(self, body: bytes, headers: dict[str, str]) -> tuple[int, str, str]:
@@ -111,17 +113,17 @@ class Sender:
 
 
 def main(folder: Path) -> None:
-    """Send as FOLDER/plan.json says, until SIGTERM."""
+    """Send according to FOLDER/plan.json until SIGTERM."""
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
-    # Ctrl-C reaches every process of the terminal; the ledger then ends this one by its handle.
+    # Ctrl-C reaches every process of the terminal, but the ledger stops this one itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     plan = Plan(*json.loads((folder / "plan.json").read_text()))
     senders = [Sender(plan, name, api_key, keyed, ending) for name, api_key, keyed in plan.connections]
     threads = [threading.Thread(target=sender.run) for sender in senders]
     for thread in threads:
         thread.start()
-    parent, until = os.getppid(), time.monotonic() + _LONGEST_S
+    parent, until = os.getppid(), time.monotonic() + _MAX_S
     while not ending.wait(0.5):
         if os.getppid() != parent or time.monotonic() > until:
             ending.set()

@@ -1,4 +1,4 @@
-"""The stage: one scenario played from the broker's start to its account, under load all the while."""
+"""Running one scenario under load, from the broker's start to the account."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -21,45 +21,47 @@ SetupT = TypeVar("SetupT", bound=Setup)
 
 @dataclass
 class Stage(Generic[SetupT]):
-    """What a fault can lay its hands on.
+    """The running parts that a fault can act on.
 
-    ``backs`` are the moments, on the monotonic clock, from which recovery counts; ``meanwhile`` is done again
-    and again while the load goes on; ``taken`` are entries that it read and then removed from the streams.
+    Parameters:
+        fault_ends: the times from which recovery is measured, on the monotonic clock
+        taken: entries that were read and then removed from the streams
+        meanwhile: called repeatedly while the load runs
     """
 
     setup: SetupT
     service: Service
     is_short: bool
-    backs: list[float] = field(default_factory=list)
+    fault_ends: list[float] = field(default_factory=list)
     taken: list[Entry] = field(default_factory=list)
     meanwhile: Callable[[], None] = field(default=lambda: None)
 
     def hold(self, seconds: float, short: float) -> None:
-        """Let the load go on for so many seconds, or for `short` in the short form."""
+        """Wait under load for ``seconds``, or for ``short`` seconds in the short form."""
         until = time.monotonic() + (short if self.is_short else seconds)
         while (remaining := until - time.monotonic()) > 0:
             time.sleep(min(remaining, _STEP_S))
             self.meanwhile()
 
-    def back(self) -> None:
-        """Note that from now on the service has all that it needs."""
-        self.backs.append(time.monotonic())
+    def end_fault(self) -> None:
+        """Record that the fault has ended, and recovery begins."""
+        self.fault_ends.append(time.monotonic())
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One fault: the set-up that it meets, what is done to it, and what must come of it.
+    """One fault: the set-up, the function that injects it, and the expected effects.
 
-    ``felt`` are the words of which senders must have met one, or else the fault has proved nothing.
-    ``loses`` and ``doubles`` mark the controls, in which the ledger must find what it looks for.
+    ``effects`` are error codes, of which senders must get at least one. ``loses`` and ``doubles`` mark the
+    controls, in which the ledger must detect losses or duplicates.
     """
 
     name: str
     fault: str
     durability: str
     setup: Callable[[], Setup]
-    strike: Callable[[Stage[Any]], None]
-    felt: frozenset[str]
+    inject: Callable[[Stage[Any]], None]
+    effects: frozenset[str]
     settings: Mapping[str, str | int] = field(default_factory=dict)
     load: Mapping[str, Any] = field(default_factory=dict)
     partitions: int = 1
@@ -69,7 +71,7 @@ class Scenario:
 
 
 def play(scenario: Scenario, projects: Projects, *, is_short: bool, worker_class: str) -> Account:
-    """Run one scenario and return its account; everything it started has ended by then."""
+    """Run one scenario, stop everything, and return the account."""
     with scenario.setup() as setup:
         settings = {
             "VIGILRY_DATABASE_URL": projects.database_url,
@@ -83,10 +85,10 @@ def play(scenario: Scenario, projects: Projects, *, is_short: bool, worker_class
             stage = Stage(setup, service, is_short)
             with Load(service, projects.api_keys, **scenario.load) as load:
                 stage.hold(1.5, 0.7)
-                scenario.strike(stage)
+                scenario.inject(stage)
                 stage.hold(2.5, 1.0)
                 answers = load.finish()
-            # Every request has its answer, so nothing is cut short, and nothing can be appended any more.
+            # Every request has been answered, so nothing is interrupted, and nothing more can be appended.
             service.kill()
         entries = stage.taken + read_streams(setup, scenario.partitions)
-    return settle(answers, entries, stage.backs)
+    return settle(answers, entries, stage.fault_ends)

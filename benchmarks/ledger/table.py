@@ -1,4 +1,4 @@
-"""The ledger on paper: a table for people, which is Markdown too, and JSON for programs."""
+"""The ledger's output: a Markdown table, or JSON."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.ledger.account import Account
-from benchmarks.ledger.promises import MOST_RECOVERY_S, MOST_SLOW_MS
+from benchmarks.ledger.promises import MAX_RECOVERY_S, MAX_RESPONSE_MS
 from benchmarks.ledger.stage import PUBLISH_TIMEOUT_MS, Scenario
 
 _COLUMNS = (
@@ -28,17 +28,17 @@ _COLUMNS = (
     "recovery, s",
 )
 _LEGEND = f"""\
-Sent, acknowledged (202), missing and duplicates count events, each with an id of its own; refused (503) and
-unanswered count requests. Missing: acknowledged, and the entry that the jobId names is not of that event.
-Slowest answer: over all requests, whatever the answer; at most {MOST_SLOW_MS}, as VIGILRY_PUBLISH_TIMEOUT_MS
-is {PUBLISH_TIMEOUT_MS}. Recovery: from the moment the broker answers again (failover: a primary, a replica;
-killed workers: as many as before) until every sender, each on a connection to one worker, has had a 202;
-the longest of them and of all repetitions; at most {MOST_RECOVERY_S:g}. A control shows that the ledger
-finds what it looks for. Killed is kill -9."""
+Sent, acknowledged (202), missing and duplicates count events, each with a unique id; refused (503) and
+unanswered count requests. Missing: acknowledged, but the entry of the jobId is not of that event. Slowest
+answer: the maximum over all requests, limited to {MAX_RESPONSE_MS} ms with a VIGILRY_PUBLISH_TIMEOUT_MS of
+{PUBLISH_TIMEOUT_MS}. Recovery: from when the broker responds again (failover: a primary and a replica; killed
+workers: all of them running) until every sender, each on a connection to one worker, has received a 202; the
+maximum over all senders and repetitions, limited to {MAX_RECOVERY_S:g} s. Controls show that the ledger
+detects losses and duplicates. Killed means kill -9."""
 
 
 class Row(NamedTuple):
-    """A scenario, its account, and the promises that it shows to be broken."""
+    """A scenario, its account, and a sentence for each broken promise."""
 
     scenario: Scenario
     account: Account
@@ -46,7 +46,7 @@ class Row(NamedTuple):
 
 
 def print_table(console: Console, rows: Sequence[Row], machine: dict[str, str | int]) -> None:
-    """Print the table, the machine, and each broken promise."""
+    """Print the table, the machine, and the broken promises."""
     table = Table(*_COLUMNS, box=box.MARKDOWN)
     for column in table.columns[2:]:
         column.justify = "right"
@@ -61,7 +61,7 @@ def print_table(console: Console, rows: Sequence[Row], machine: dict[str, str | 
 
 
 def as_json(rows: Sequence[Row], machine: dict[str, str | int]) -> str:
-    """Write the same as JSON; a recovery that never came is null."""
+    """Return the same as JSON; the recovery is null when there was none."""
     lines = [
         {
             "name": row.scenario.name,

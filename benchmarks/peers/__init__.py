@@ -1,1 +1,1 @@
-"""What a user might run instead, doing the same work, and what the same server does with less."""
+"""Alternatives that do the same work, and minimal applications on the same server."""

@@ -1,4 +1,4 @@
-"""A bare Flask view that answers a constant: what Flask and gunicorn take by themselves."""
+"""A bare Flask view with a constant response: the cost of Flask and gunicorn alone."""
 
 from flask import Flask, Response, jsonify
 
@@ -7,11 +7,11 @@ app = Flask(__name__)
 
 @app.post("/ingest/events")
 def accept() -> tuple[Response, int]:
-    """Answer as the service does, with none of its work."""
+    """Return a constant response."""
     return jsonify(jobId="bull-1795429837634000000", status="queued"), 202
 
 
 @app.get("/health/live")
 def live() -> Response:
-    """Answer that the process answers."""
+    """Return that the process is alive."""
     return jsonify(status="live")

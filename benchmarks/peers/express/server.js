@@ -1,4 +1,4 @@
-// Express and BullMQ doing the same work: key, validation, queue, answer.
+// Express and BullMQ, doing the same work: API key, validation, queue, response.
 const cluster = require('node:cluster');
 const { createHash, randomUUID } = require('node:crypto');
 

@@ -1,4 +1,4 @@
-"""FastAPI, uvicorn and redis.asyncio doing the same work: key, validation, append, answer."""
+"""FastAPI, uvicorn and redis.asyncio, doing the same work: API key, validation, append, response."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ class Event(BaseModel):
 
 
 async def project(x_api_key: Annotated[str, Header()]) -> str:
-    """Find the project of a key."""
+    """Return the project of an API key."""
     found = PROJECTS.get(hashlib.sha256(x_api_key.encode()).hexdigest())
     if found is None:
         raise HTTPException(401, "invalid_api_key")
@@ -69,5 +69,5 @@ async def accept(event: Event, project_id: Annotated[str, Depends(project)]) -> 
 
 @app.get("/health/live")
 async def live() -> dict[str, str]:
-    """Answer that the process answers."""
+    """Return that the process is alive."""
     return {"status": "live"}
