@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 FIRST_KEY := var/first-key.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ledger bench bench-groups lint english format check docs lock clean
+.PHONY: help setup run test ledger bench lint english format check docs lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,9 +46,6 @@ ledger: setup ## Break the broker and the workers under load, and count lost and
 
 bench: setup ## Compare this service with FastAPI, Express and bare Flask (ten minutes; needs wrk)
 	$(BIN)/python -m benchmarks.bench
-
-bench-groups: setup ## Compare group commit with one round trip per request, by worker class
-	$(BIN)/python -m benchmarks.group_commit
 
 lint: setup english ## Run ruff, mypy --strict, the import contracts and the wording check
 	$(BIN)/ruff check .
