@@ -47,11 +47,12 @@ ledger: setup ## Break the broker and the workers under load, and count lost and
 bench: setup ## Compare this service with FastAPI, Express and bare Flask (ten minutes; needs wrk)
 	$(BIN)/python -m benchmarks.bench
 
-lint: setup english ## Run ruff, mypy --strict, the import contracts and the wording check
+lint: setup ## Run ruff, mypy --strict, the import contracts and the wording check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --cache-dir .import_linter_cache
+	$(BIN)/python tools/check_english.py
 
 english: setup ## Check the wording of code, comments and documentation
 	$(BIN)/python tools/check_english.py
