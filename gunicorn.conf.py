@@ -76,7 +76,7 @@ def post_worker_init(worker):
 
 
 def worker_exit(server, worker):  # noqa: ARG001  gunicorn passes them
-    """Write what the worker has counted; the arbiter, which calls this too, has counted nothing."""
+    """Write the worker's last counts; the arbiter calls this too, and has none."""
     if metrics := sys.modules.get("vigilry_ingest.observability.metrics"):
         metrics.flush()
 

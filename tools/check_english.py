@@ -130,7 +130,10 @@ def check(path: str, text: str) -> list[Finding]:
     """Find the refused words of one file, in the order of their lines."""
     found = list(_search(path, Passage(1, text), EVERYWHERE))
     if path.endswith(".py"):
-        tree = ast.parse(text)
+        try:
+            tree = ast.parse(text)
+        except SyntaxError as error:
+            return [Finding(path, error.lineno or 1, "a syntax error", "valid Python")]
         prose = [*_comments_of_python(text), *(docstring for docstring, _ in _docstrings(tree))]
         found += _openings(path, tree)
     else:

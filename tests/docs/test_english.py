@@ -128,3 +128,7 @@ def test_every_exception_has_a_reason_and_is_needed(allowed: Allowed) -> None:
     found = {word for _, word in words("another_path.py", (ROOT / allowed.path).read_text())}
     assert allowed.reason
     assert allowed.words <= found
+
+
+def test_a_file_that_is_not_valid_python_is_reported() -> None:
+    assert words("a.py", "x = 1\n<<<<<<< HEAD\n") == [(2, "a syntax error")]
