@@ -1,9 +1,7 @@
 """Lossless records of JSON values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
-
-import msgspec
 
 
 class JsonNumber(NamedTuple):
@@ -12,11 +10,23 @@ class JsonNumber(NamedTuple):
     text: str
 
 
-class JsonObject(msgspec.Struct, frozen=True):
+class JsonObject:
     """The exact text of a JSON object, and its members by name.
 
-    A member is a str, bool, None, JsonNumber, or ``msgspec.Raw`` (the text of an object or array).
+    A member is a str, bool, None, JsonNumber, or ``msgspec.Raw`` (the text of an object or array). Most
+    bodies are read without them, so they may be given as a function, which is called when they are first
+    used.
     """
 
-    text: bytes
-    members: Mapping[str, Any]
+    __slots__ = ("_members", "text")
+
+    def __init__(self, text: bytes, members: Mapping[str, Any] | Callable[[], Mapping[str, Any]]) -> None:
+        self.text = text
+        self._members = members
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The members by name; raises what the function raises."""
+        if not isinstance(self._members, Mapping):
+            self._members = self._members()
+        return self._members

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from marshmallow import ValidationError, fields, missing
 
 from vigilry_ingest.domain.json_object import JsonNumber
+
+_CODE_DIGITS = 3
 
 SEVERITIES = ("INFO", "WARN", "ERROR", "CRITICAL")
 
@@ -48,6 +50,14 @@ class EventField(fields.Field[Any]):
             or callable(self.load_default)
         )
 
+    def json_type(self) -> Any:
+        """Return the type by which msgspec decodes a valid value, or Raw where ``from_raw`` is to do it."""
+        return msgspec.Raw
+
+    def from_raw(self, raw: msgspec.Raw) -> Any:
+        """Return the value of a JSON text; raises ValueError for one that is not certainly valid."""
+        raise NotImplementedError
+
     def parse(self, value: Any, name: str, members: Mapping[str, Any]) -> Any:
         """Deserialize a value without validators, hooks and renaming.
 
@@ -79,6 +89,11 @@ class Text(EventField):
         self.allow_empty = not self.required if allow_empty is None else allow_empty
         self.max_length = max_length
 
+    def json_type(self) -> Any:
+        """Return a string of an allowed length."""
+        bounds = msgspec.Meta(min_length=None if self.allow_empty else 1, max_length=self.max_length)
+        return Annotated[str, bounds] | None if self.allow_none else Annotated[str, bounds]
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> str:  # noqa: ARG002  marshmallow's signature
         if not isinstance(value, str):
             raise self.make_error("type")
@@ -96,6 +111,10 @@ class Severity(EventField):
         "choice": coded("not_allowed", f"Must be one of {', '.join(SEVERITIES)}, in uppercase.")
     }
 
+    def json_type(self) -> Any:
+        """Return the four strings."""
+        return Literal[SEVERITIES] | None if self.allow_none else Literal[SEVERITIES]
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> str:  # noqa: ARG002  marshmallow's signature
         if not isinstance(value, str) or value not in SEVERITIES:
             raise self.make_error("choice")
@@ -106,6 +125,15 @@ class Object(EventField):
     """A JSON object, kept as the bytes that were sent."""
 
     default_error_messages = {"type": coded("wrong_type", "Must be an object.")}
+
+    def from_raw(self, raw: msgspec.Raw) -> bytes | None:
+        """Return an object's text, or None for a null where that is allowed."""
+        text = bytes(raw)
+        if text.startswith(b"{"):
+            return text
+        if text == b"null" and self.allow_none:
+            return None
+        raise ValueError("not an object")
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> bytes:  # noqa: ARG002  marshmallow's signature
         if not isinstance(value, msgspec.Raw):
@@ -123,6 +151,13 @@ class StatusCode(EventField):
         "type": coded("wrong_type", "Must be a number, not a string or a boolean."),
         "range": coded("out_of_range", "Must be a whole number from 100 to 599."),
     }
+
+    def from_raw(self, raw: msgspec.Raw) -> int:
+        """Return a code that is written with three digits, as nearly every one is."""
+        code = int(bytes(raw)) if len(raw) == _CODE_DIGITS else 0
+        if not 100 <= code <= 599:
+            raise ValueError("not certainly a status code")
+        return code
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> int:  # noqa: ARG002  marshmallow's signature
         if not isinstance(value, JsonNumber):

@@ -40,11 +40,12 @@ _LITERALS = {b"true": True, b"false": False, b"null": None}
 def parse_object(text: bytes) -> JsonObject:
     """Split a JSON object (RFC 8259) into its members.
 
-    Raises MalformedJson for what cannot be kept unchanged: invalid syntax, invalid UTF-8, lone surrogates,
-    a repeated member at the top level, or nesting that is too deep to check. Raises InvalidEvent for any
-    other JSON value.
+    Raises MalformedJson for what cannot be kept unchanged: invalid syntax, invalid UTF-8, a repeated member
+    at the top level, or nesting that is too deep to check; a lone surrogate is found when the members are
+    used. Raises InvalidEvent for any other JSON value.
     """
-    return JsonObject(text, _split(text, "body")[1])
+    raws = _split(text, "body")
+    return JsonObject(text, lambda: _members(raws, text, "body"))
 
 
 def parse_enveloped(text: bytes, envelope: Collection[str]) -> tuple[Mapping[str, Any], JsonObject]:
@@ -52,16 +53,12 @@ def parse_enveloped(text: bytes, envelope: Collection[str]) -> tuple[Mapping[str
 
     The remaining values keep their bytes. Raises like parse_object.
     """
-    pairs, members = _split(text, "item")
-    outer = {name: members.pop(name) for name in envelope if name in members}
-    if not outer:
-        return outer, JsonObject(text, members)
-    inner = [
-        msgspec.json.encode(str(name)) + b":" + bytes(raw)
-        for name, raw in pairs.items()
-        if str(name) not in outer
-    ]
-    return outer, JsonObject(b"{" + b",".join(inner) + b"}", members)
+    raws = _split(text, "item")
+    named = {name: raws.pop(name) for name in envelope if name in raws}
+    if named:
+        inner = [msgspec.json.encode(name) + b":" + bytes(raw) for name, raw in raws.items()]
+        text = b"{" + b",".join(inner) + b"}"
+    return _members(named, text, "item"), JsonObject(text, lambda: _members(raws, text, "item"))
 
 
 def split_array(text: bytes) -> list[bytes]:
@@ -69,22 +66,29 @@ def split_array(text: bytes) -> list[bytes]:
     return [bytes(raw) for raw in _split_array(text)]
 
 
-def _split(text: bytes, what: str) -> tuple[dict[_Name, msgspec.Raw], dict[str, Any]]:
+def _split(text: bytes, what: str) -> dict[str, msgspec.Raw]:
     try:
         # The decoder detects invalid UTF-8 only in values that it converts.
         text.decode()
         pairs = _split_pairs(text, what)
-        members = {str(name): _member(raw) for name, raw in pairs.items()}
     except UnicodeDecodeError as error:
         raise MalformedJson(f"The {what} is not valid UTF-8 at byte {error.start}.") from error
     except RecursionError as error:
         raise MalformedJson(f"The {what} is nested too deeply.") from error
     except msgspec.DecodeError as error:
         raise MalformedJson(_explain(text, what, error)) from error
-    if len(members) != len(pairs):
+    raws = {str(name): raw for name, raw in pairs.items()}
+    if len(raws) != len(pairs):
         repeated = _repeated(pairs)[:_MAX_NAME_LENGTH]
         raise MalformedJson(f"The {what} has the member {repeated!r} more than once.")
-    return pairs, members
+    return raws
+
+
+def _members(raws: Mapping[str, msgspec.Raw], text: bytes, what: str) -> dict[str, Any]:
+    try:
+        return {name: _member(raw) for name, raw in raws.items()}
+    except msgspec.DecodeError as error:
+        raise MalformedJson(_explain(text, what, error)) from error
 
 
 def _split_pairs(text: bytes, what: str) -> dict[_Name, msgspec.Raw]:
