@@ -1,4 +1,4 @@
-"""The digests of all usable keys: what tells a made-up key without a look-up for each."""
+"""Set of known key digests; rejects unknown keys without a query for each."""
 
 import threading
 import time
@@ -10,16 +10,16 @@ from vigilry_ingest.storage.deadlines import run_with_deadline
 from vigilry_ingest.storage.engine import DatabaseError, session_on
 from vigilry_ingest.storage.models import ApiKey
 
-# The list is read no more often than this, nor for more than a twentieth of the time.
-_SHORTEST_S = 0.5
-_SHARE = 20
+# Reading the list takes at most one twentieth of the time, and no two reads begin within half a second.
+_MIN_AGE_S = 0.5
+_AGE_PER_READ_TIME = 20
 _RETRY_S = 1.0
 
 
 class KeyDigests:
-    """The digests of the keys that are not revoked, read when they are needed and half a second old.
+    """The digests of all keys that are not revoked, read on demand and cached for at least half a second.
 
-    About 100 bytes a key; 10,000 keys are a megabyte, and are read in some 20 ms.
+    Takes about 100 bytes of memory for each key.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -30,15 +30,15 @@ class KeyDigests:
         self._mutex = threading.Lock()
 
     def has(self, digest: bytes, deadline: float) -> bool:
-        """Tell whether a key is there; one that was made within the last moment may be missing.
+        """Return whether a key with this digest exists; a key minted moments ago may be missing.
 
-        Raises DatabaseError, and on the monotonic clock no later than at the deadline.
+        ``deadline`` is on the monotonic clock. Raises DatabaseError, at the deadline at the latest.
         """
         now = time.monotonic()
         if now >= self._due_at:
-            # One reads, and the others wait for it no longer than for the database itself.
+            # One thread reads the list; the others wait for it until their own deadlines.
             if not self._mutex.acquire(timeout=max(deadline - now, 0)):
-                raise DatabaseError("The list of keys is not there yet.")
+                raise DatabaseError("The list of keys has not been read in time.")
             try:
                 self._refresh(time.monotonic(), deadline)
             finally:
@@ -49,15 +49,16 @@ class KeyDigests:
         if now < self._due_at:
             return
         if now < self._failed_until:
-            raise DatabaseError("The database did not answer a moment ago.")
+            raise DatabaseError("The list of keys could not be read a moment ago.")
         key_queries_by("list").inc()
         try:
             self._digests = run_with_deadline(self._select, deadline - now)
-        except DatabaseError:
+        except Exception:
+            # Whatever went wrong, the threads that wait for the mutex would only repeat it.
             self._failed_until = time.monotonic() + _RETRY_S
             raise
         done_at = time.monotonic()
-        self._due_at = done_at + max(_SHORTEST_S, _SHARE * (done_at - now))
+        self._due_at = done_at + max(_MIN_AGE_S, _AGE_PER_READ_TIME * (done_at - now))
 
     def _select(self) -> frozenset[bytes]:
         with session_on(self._engine) as session:

@@ -1,4 +1,4 @@
-"""Run database calls with a deadline: a driver that waits for a frozen server cannot be interrupted."""
+"""Database calls with a deadline; a driver that waits for a frozen server cannot be interrupted."""
 
 import threading
 import time
@@ -13,22 +13,23 @@ Result = TypeVar("Result")
 # The name of the threads that wait for the database.
 THREAD_NAME = "database call"
 
-# Upper bound on calls under way in a process: when all of them hang, no more are sent after them.
+# Maximum number of concurrent calls in a process; when all of them hang, further calls are not started.
 _slots = threading.BoundedSemaphore(8)
 
 
 def run_with_deadline(call: Callable[[], Result], seconds: float) -> Result:
-    """Run a database call and return its result within ``seconds``.
+    """Run a database call and return its result.
 
-    Raises DatabaseError when there is none by then, and whatever the call raises.
+    Raises DatabaseError when there is none within ``seconds``, and any exception of the call.
     """
     return start_with_deadline(call, seconds)()
 
 
 def start_with_deadline(call: Callable[[], Result], seconds: float) -> Callable[[], Result]:
-    """Start a database call in a thread of its own, and return the function that waits for its result.
+    """Start a database call in a thread of its own, and return a function that waits for its result.
 
-    The thread ends when the database lets it. Both raise as ``run_with_deadline`` does.
+    The thread ends when the driver returns, which may be long after the deadline. Both functions raise as
+    ``run_with_deadline`` does.
     """
     deadline = time.monotonic() + seconds
     if not _slots.acquire(timeout=max(seconds, 0)):
@@ -52,5 +53,10 @@ def start_with_deadline(call: Callable[[], Result], seconds: float) -> Callable[
             raise error
         return future.result()
 
-    threading.Thread(target=run, name=THREAD_NAME, daemon=True).start()
+    try:
+        threading.Thread(target=run, name=THREAD_NAME, daemon=True).start()
+    except Exception as error:
+        # Only a thread that runs releases its slot.
+        _slots.release()
+        raise DatabaseError(f"The database cannot be queried: {error}.") from error
     return result
