@@ -201,7 +201,7 @@ def test_a_project_is_given_by_its_name_or_its_id(site: Site) -> None:
 
 
 def test_a_list_of_nothing_says_so_to_people_and_nothing_to_programs(site: Site) -> None:
-    assert site.commands.well("events", "list", "--type", "none").strip() == "No stored event fits."
+    assert site.commands.well("events", "list", "--type", "none").strip() == "There are no matching events."
     assert site.commands.well("events", "list", "--type", "none", "--json") == ""
 
 

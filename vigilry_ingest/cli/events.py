@@ -1,4 +1,4 @@
-"""``flask events``: looking at events, on the streams and in the store."""
+"""``flask events``: tail, list, show and replay events."""
 
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,9 @@ from vigilry_ingest.cli.base import Group
 from vigilry_ingest.cli.consumer_groups import forget_group_command, stats_command
 from vigilry_ingest.cli.dead_letters import dead_group
 from vigilry_ingest.cli.event_format import json_of, line_of, page_of
-from vigilry_ingest.cli.options import correlation_option, filter_options, time_options, utc
+from vigilry_ingest.cli.options import correlation_option, filter_options
 from vigilry_ingest.cli.output import broker_client, failures_in_one_line, json_option, print_json, progress
+from vigilry_ingest.cli.time_options import time_options
 from vigilry_ingest.domain.event import Event
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.event_queries import (
@@ -27,10 +28,10 @@ from vigilry_ingest.stream.redis_keys import job_number_of
 from vigilry_ingest.stream.replay import replay
 from vigilry_ingest.stream.tail import Reader, events_with
 
-# 128 and the signal's number, as shells have it.
+# The exit code that shells use: 128 and the number of the signal.
 _INTERRUPTED = 130
 
-events_group = Group("events", help="Events, on the streams and in the store.")
+events_group = Group("events", help="Inspect and replay events.")
 for _command in (dead_group, stats_command, forget_group_command):
     events_group.add_command(_command)
 
@@ -38,7 +39,7 @@ for _command in (dead_group, stats_command, forget_group_command):
 @events_group.command("tail")
 @click.option(
     "-n", "--last", type=click.IntRange(0, 10_000), default=10, show_default=True,
-    help="How many of the newest events to look at first.",
+    help="Number of recent events to start with.",
 )  # fmt: skip
 @filter_options
 @json_option
@@ -46,9 +47,9 @@ for _command in (dead_group, stats_command, forget_group_command):
 def tail_command(
     last: int, as_json: bool, project: str | None, severity: str | None, kind: str | None, type_: str | None
 ) -> None:
-    """Follow the streams live.
+    """Follow the streams.
 
-    Shows the newest events, then each new one as it comes, until Ctrl-C.
+    Shows the newest events, then each new one as it arrives, until Ctrl-C.
     """
     config = services().config
     reader = Reader(
@@ -60,7 +61,7 @@ def tail_command(
             if all(value in (None, getattr(event, name)) for name, value in wanted.items()):
                 click.echo(json_of(job_id, event) if as_json else line_of(job_id, event))
     except KeyboardInterrupt:
-        # The way to end it, and no failure to speak of.
+        # The usual way to end the command, and not an error.
         raise SystemExit(_INTERRUPTED) from None
 
 
@@ -69,18 +70,19 @@ def tail_command(
 @time_options
 @correlation_option
 @click.option(
-    "-n", "--most", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many to list."
-)
+    "-n", "--limit", "--most", "limit", type=click.IntRange(1, 100_000), default=50, show_default=True,
+    help="Maximum number of events; --most is the old name.",
+)  # fmt: skip
 @json_option
 @failures_in_one_line
-def list_command(most: int, as_json: bool, **wanted: Any) -> None:
+def list_command(limit: int, as_json: bool, **wanted: Any) -> None:
     """List stored events, newest first."""
-    rows = newest_events(services().engine, _filter(**wanted), most)
+    rows = newest_events(services().engine, _filter(**wanted), limit)
     for row in rows:
         job_id, event = f"bull-{row.job_number}", to_event(row)
         click.echo(json_of(job_id, event) if as_json else line_of(job_id, event))
     if not rows and not as_json:
-        click.echo("No stored event fits.")
+        click.echo("There are no matching events.")
 
 
 @events_group.command("show")
@@ -88,18 +90,18 @@ def list_command(most: int, as_json: bool, **wanted: Any) -> None:
 @json_option
 @failures_in_one_line
 def show_command(id_: str, as_json: bool) -> None:
-    """Show one event, wherever it is."""
+    """Show an event, whether it is stored or still on a stream."""
     number = job_number_of(id_)
     rows = find_event(services().engine, event_id=None if number is not None else id_, job_number=number)
     found: list[tuple[str, Event, str | None]] = [
-        (f"bull-{row.job_number}", to_event(row), _moment(row.processed_at)) for row in rows
+        (f"bull-{row.job_number}", to_event(row), _rfc3339(row.processed_at)) for row in rows
     ]
     if not found:
         with broker_client() as client:
-            waiting = events_with(client, id_, services().config.stream_partitions)
-            found = [(job_id, event, None) for job_id, event in waiting]
+            on_stream = events_with(client, id_, services().config.stream_partitions)
+            found = [(job_id, event, None) for job_id, event in on_stream]
     if not found:
-        raise click.ClickException(f"No event has the id {id_}: it is neither stored nor on a stream.")
+        raise click.ClickException(f"No event has the id {id_}, neither in the database nor on a stream.")
     for job_id, event, processed_at in found:
         if as_json:
             click.echo(json_of(job_id, event, {"processed_at": processed_at} if processed_at else None))
@@ -108,19 +110,19 @@ def show_command(id_: str, as_json: bool) -> None:
 
 
 @events_group.command("replay")
-@click.option("--group", required=True, help="The consumer group to feed again; no other group sees it.")
+@click.option("--group", required=True, help="The consumer group; no other group receives the events.")
 @filter_options
 @time_options
 @json_option
 @failures_in_one_line
 def replay_command(group: str, as_json: bool, **wanted: Any) -> None:
-    """Feed stored events to a group again."""
+    """Replay stored events to a consumer group."""
     parts = services()
-    chosen = _filter(**wanted)
-    rows = oldest_first(parts.engine, chosen)
+    selected = _filter(**wanted)
+    rows = oldest_first(parts.engine, selected)
     pairs = ((f"bull-{row.job_number}", to_event(row)) for row in rows)
     count = 0
-    total = count_events(parts.engine, chosen)
+    total = count_events(parts.engine, selected)
     with broker_client() as client:
         if not any(has_group(client, each, group) for each in range(parts.config.stream_partitions)):
             raise click.ClickException(f"No stream has a group {group}: see `flask events stats`.")
@@ -137,19 +139,17 @@ def replay_command(group: str, as_json: bool, **wanted: Any) -> None:
         click.echo(f"Replayed {count:,} events to {group}.")
 
 
-def _filter(
-    *, project: str | None, type_: str | None, since: datetime | None, until: datetime | None, **wanted: Any
-) -> Filter:
-    """Read the options that narrow events down.
+def _filter(*, project: str | None, type_: str | None, **wanted: Any) -> Filter:
+    """Return the filter for the options of a command.
 
     Raises UnknownProject, DatabaseError.
     """
-    return Filter(project=_project_id(project), type=type_, since=utc(since), until=utc(until), **wanted)
+    return Filter(project=_project_id(project), type=type_, **wanted)
 
 
 def _project_id(name_or_id: str | None) -> str | None:
     return None if name_or_id is None else project_id_of(services().engine, name_or_id)
 
 
-def _moment(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+def _rfc3339(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")[:-6] + "Z"

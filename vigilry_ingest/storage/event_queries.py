@@ -1,4 +1,4 @@
-"""Finding stored events: by jobId, by id, or by what a support engineer asks for."""
+"""Queries of stored events: by jobId, by id, or by a filter."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from vigilry_ingest.domain.event import Event
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import EventCorrelation, StoredEvent
 
-_AT_ONCE = 500
+_PAGE_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which events are asked for; None means any.
+    """Conditions on stored events; None matches any.
 
-    ``project`` is an id; ``until`` is exclusive, times are aware.
+    ``project`` is an id; ``since`` is inclusive and ``until`` exclusive, both timezone-aware.
     """
 
     project: str | None = None
@@ -29,7 +29,7 @@ class Filter:
     correlation: Mapping[str, str] | None = None
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
-        """Give the filter's conditions on the table of events."""
+        """Yield the conditions on the events table."""
         if self.project is not None:
             yield StoredEvent.project_id == self.project
         for column, value in (
@@ -52,7 +52,7 @@ class Filter:
 
 
 def find_job(engine: Engine, project_id: str, job_number: int) -> StoredEvent | None:
-    """Find a project's event by the number of its jobId.
+    """Return the event of a project with this job number, or None.
 
     Raises DatabaseError.
     """
@@ -67,7 +67,7 @@ def find_job(engine: Engine, project_id: str, job_number: int) -> StoredEvent | 
 def find_event(
     engine: Engine, *, event_id: str | None = None, job_number: int | None = None
 ) -> list[StoredEvent]:
-    """Find events of any project by id or by job number; partitions may share a job number.
+    """Return the events of any project with this id or job number; partitions may share a job number.
 
     Raises DatabaseError.
     """
@@ -76,18 +76,18 @@ def find_event(
         return list(session.scalars(select(StoredEvent).where(condition)))
 
 
-def newest_events(engine: Engine, wanted: Filter, most: int) -> list[StoredEvent]:
-    """List the newest events that fit, newest first.
+def newest_events(engine: Engine, wanted: Filter, limit: int) -> list[StoredEvent]:
+    """Return up to ``limit`` matching events, newest first.
 
     Raises DatabaseError.
     """
-    query = _select(wanted).order_by(StoredEvent.received_at.desc(), StoredEvent.id.desc()).limit(most)
+    query = _select(wanted).order_by(StoredEvent.received_at.desc(), StoredEvent.id.desc()).limit(limit)
     with session_on(engine) as session:
         return list(session.scalars(query))
 
 
 def count_events(engine: Engine, wanted: Filter) -> int:
-    """Count the events that fit.
+    """Return the number of matching events.
 
     Raises DatabaseError.
     """
@@ -96,13 +96,13 @@ def count_events(engine: Engine, wanted: Filter) -> int:
 
 
 def oldest_first(engine: Engine, wanted: Filter) -> Iterator[StoredEvent]:
-    """Yield every event that fits in the order of its jobId, a page at a time.
+    """Yield all matching events in the order of their jobIds, fetched in pages.
 
     Raises DatabaseError.
     """
     after: tuple[int, str] | None = None
     while True:
-        query = _select(wanted).order_by(StoredEvent.job_number, StoredEvent.id).limit(_AT_ONCE)
+        query = _select(wanted).order_by(StoredEvent.job_number, StoredEvent.id).limit(_PAGE_SIZE)
         if after is not None:
             number, event_id = after
             query = query.where(
@@ -112,13 +112,13 @@ def oldest_first(engine: Engine, wanted: Filter) -> Iterator[StoredEvent]:
         with session_on(engine) as session:
             page = list(session.scalars(query))
         yield from page
-        if len(page) < _AT_ONCE:
+        if len(page) < _PAGE_SIZE:
             return
         after = page[-1].job_number, page[-1].id
 
 
 def to_event(row: StoredEvent) -> Event:
-    """Make the event again that a row was written from."""
+    """Return the event that a row was written from."""
     return Event(
         id=row.id,
         project_id=row.project_id,
