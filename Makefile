@@ -23,9 +23,10 @@ $(INSTALLED): requirements.lock setup.cfg pyproject.toml
 	@touch $@
 
 run: setup $(FIRST_KEY) ## Run the service, a worker and a broker on 127.0.0.1:4100; Ctrl-C stops them
-	@$(BIN)/flask db upgrade
+	@chmod -R go= var
+	@umask 077 && $(BIN)/flask db upgrade
 	@$(BIN)/python -c '$(SHOW_FIRST_EVENT)' < $(FIRST_KEY)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" honcho start
+	@umask 077; PATH="$(CURDIR)/$(BIN):$$PATH" honcho start
 
 # Printed at each start, because VIGILRY_BIND may have changed. One line, because make passes it as one.
 SHOW_FIRST_EVENT := from vigilry_ingest.cli.key_output import first_event; \
@@ -33,8 +34,8 @@ SHOW_FIRST_EVENT := from vigilry_ingest.cli.key_output import first_event; \
 
 # A key is shown only once, so it is kept here for the next `make run`.
 $(FIRST_KEY): | setup
-	@mkdir -p var
-	@$(BIN)/flask db upgrade
+	@mkdir -m 700 -p var
+	@umask 077 && $(BIN)/flask db upgrade
 	@umask 077 && $(BIN)/flask keys mint demo --environment development --name "make run" > $@.new
 	@umask 077 && head -n 1 $@.new > $@ && rm $@.new
 

@@ -1,11 +1,11 @@
-"""The engine, the sessions on it, and the database's failures in words for people."""
+"""Database engine, sessions and errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -20,32 +20,34 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from vigilry_ingest.config.settings import ConfigError
+from vigilry_ingest.storage.sqlite import check_names_file, configure_sqlite
 
 _LOCK_WAIT_S = 5
 _POOL_WAIT_S = 5
-# A statement that takes longer is cut by the server: nobody waits for its answer any more.
+# The server cancels longer statements: no caller waits for their results any more.
 _STATEMENT_MS = 10_000
-# PostgreSQL's undefined_table and undefined_column; a missing database or role "does not exist" too, but what
-# is missing there is not a migration. See https://www.postgresql.org/docs/current/errcodes-appendix.html.
+# PostgreSQL's undefined_table and undefined_column; a message that says "does not exist" may also mean a
+# missing database or role. See https://www.postgresql.org/docs/current/errcodes-appendix.html.
 _UNDEFINED = ("42P01", "42703")
-_UNDEFINED_IN_SQLITE = ("no such table", "no such column")
+_SQLITE_UNDEFINED = ("no such table", "no such column")
 
 
 class DatabaseError(Exception):
-    """The database cannot be used; the text says why, and what to do."""
+    """The database cannot be used; the message states why, and what to do."""
 
 
 class NotMigrated(DatabaseError):
-    """The database lacks the tables of this version."""
+    """The database does not have the tables of this version."""
 
     def __init__(self) -> None:
         super().__init__("The database is not migrated: run `flask db upgrade`.")
 
 
 def make_engine(url: str, *, connections: int = 4) -> Engine:
-    """Make the engine for an SQLAlchemy URL, with so many connections at most; nothing is connected yet.
+    """Make an engine for an SQLAlchemy URL, without connecting.
 
-    Raises ConfigError for a URL that cannot be read, that names no file, or whose driver is not installed.
+    ``connections`` is the maximum number of connections to a server. Raises ConfigError for a URL that is
+    malformed or names an in-memory database, and when the driver is not installed.
     """
     try:
         parsed = make_url(url)
@@ -56,11 +58,11 @@ def make_engine(url: str, *, connections: int = 4) -> Engine:
             "pool_timeout": _POOL_WAIT_S,
         }
         if parsed.get_backend_name() == "sqlite":
-            _refuse_in_memory(parsed)
+            check_names_file(parsed)
             options = {"connect_args": {"timeout": _LOCK_WAIT_S}}
         elif parsed.get_backend_name() == "postgresql":
             options["connect_args"] = _postgresql_options(parsed)
-        # An event's text must not come out in a log by way of an error message.
+        # Error messages are logged, and must not contain event data.
         engine = create_engine(parsed, hide_parameters=True, **options)
     except ConfigError:
         raise
@@ -75,60 +77,43 @@ def make_engine(url: str, *, connections: int = 4) -> Engine:
             "vigilry-ingest[postgres]"
         ) from None
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _tune_sqlite)
+        configure_sqlite(engine)
     return engine
 
 
-def _refuse_in_memory(url: URL) -> None:
-    is_in_memory = ":memory:" in (url.database or ":memory:") or url.query.get("mode") == "memory"
-    if is_in_memory:
-        raise ConfigError(
-            "VIGILRY_DATABASE_URL must name a file, such as sqlite:///var/vigilry.db: each process and each "
-            "command would have a database in memory to itself, and lose it when it ends"
-        )
-
-
 def _postgresql_options(url: URL) -> dict[str, Any]:
-    """Bound what a connection waits for; what the operator has written into the URL wins."""
+    """Return connection options that set time-outs; options in the URL take precedence."""
     options: dict[str, Any] = {
         "application_name": "vigilry-ingest",
         "connect_timeout": 5,
-        # A server that went away without a word is noticed within half a minute.
+        # Detect an unreachable server within half a minute.
         "keepalives_idle": 15,
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "options": f"-c statement_timeout={_STATEMENT_MS} -c idle_in_transaction_session_timeout=30000",
     }
     if url.get_driver_name() == "psycopg":
-        # PgBouncer gives each transaction another connection, which knows nothing of earlier statements.
+        # PgBouncer may use another connection for each transaction, without earlier prepared statements.
         options["prepare_threshold"] = None
     return {name: value for name, value in options.items() if name not in url.query}
 
 
-def _tune_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    # Readers are not held up by a writer, and a commit waits for the disk.
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
 def make_folder_of(engine: Engine) -> None:
-    """Make the folder that an SQLite file stands in; other databases have none.
+    """Create the folder of an SQLite file, with mode 0700; other databases have none.
 
     Raises DatabaseError.
     """
     if engine.dialect.name == "sqlite" and engine.url.database:
         folder = Path(engine.url.database).parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise DatabaseError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+            raise DatabaseError(f"The folder {folder} cannot be created: {error.strerror}.") from error
 
 
 @contextmanager
 def session_on(engine: Engine) -> Iterator[Session]:
-    """Open a session for one piece of work, and commit it when the block ends well.
+    """Open a session, committed at the end of the block and rolled back when it raises.
 
     Raises DatabaseError when the database cannot be reached or is not migrated.
     """
@@ -138,23 +123,23 @@ def session_on(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Raise DatabaseError for what the driver says: never reached, or not migrated."""
+    """Translate SQLAlchemy's exceptions to DatabaseError, except those that the statement is to blame for."""
     try:
         yield
     except (OperationalError, ProgrammingError) as error:
-        if _lacks_what_a_migration_makes(error.orig):
+        if _is_undefined(error.orig):
             raise NotMigrated from error
         reason = str(error.orig).strip().partition("\n")[0]
         raise DatabaseError(f"The database cannot be used: {reason}") from error
     except PoolTimeout as error:
         raise DatabaseError("Every connection to the database is in use.") from error
     except (DataError, IntegrityError, NotSupportedError):
-        # The fault of what was asked, and not of the database.
+        # The statement or its data are at fault, not the database.
         raise
     except DBAPIError as error:
         raise DatabaseError(f"The database cannot be used: {error.orig}") from error
 
 
-def _lacks_what_a_migration_makes(error: BaseException | None) -> bool:
+def _is_undefined(error: BaseException | None) -> bool:
     state = getattr(error, "sqlstate", None)
-    return state in _UNDEFINED or (state is None and str(error).startswith(_UNDEFINED_IN_SQLITE))
+    return state in _UNDEFINED or (state is None and str(error).startswith(_SQLITE_UNDEFINED))
