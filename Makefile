@@ -26,11 +26,17 @@ run: setup $(FIRST_KEY) ## Run the service, a worker and a broker on 127.0.0.1:4
 	@chmod -R go= var
 	@umask 077 && $(BIN)/flask db upgrade
 	@$(BIN)/python -c '$(SHOW_FIRST_EVENT)' < $(FIRST_KEY)
-	@umask 077; PATH="$(CURDIR)/$(BIN):$$PATH" honcho start
+	@umask 077; $(LOG_TO_TERMINAL); PATH="$(CURDIR)/$(BIN):$$PATH" honcho start $${NO_COLOR:+--no-colour}
 
 # Printed at each start, because VIGILRY_BIND may have changed. One line, because make passes it as one.
 SHOW_FIRST_EVENT := from vigilry_ingest.cli.key_output import first_event; \
   from vigilry_ingest.config.settings import Config; print("\n" + first_event(Config.from_environ().bind, input()) + "\n")
+
+# honcho reads the output of its processes through pipes, so they cannot detect the terminal themselves. Its
+# prefix takes 20 columns of each line.
+LOG_TO_TERMINAL := if [ -t 1 ]; then exec 3>&1; \
+  export VIGILRY_LOG_FORMAT="$${VIGILRY_LOG_FORMAT:-console}" COLUMNS="$$(stty size <&3 | awk '{ print $$2 - 20 }')"; \
+  exec 3>&-; [ -n "$$NO_COLOR" ] || export FORCE_COLOR=1; fi
 
 # A key is shown only once, so it is kept here for the next `make run`.
 $(FIRST_KEY): | setup

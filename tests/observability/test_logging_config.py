@@ -109,8 +109,8 @@ def test_every_line_is_json_from_start_to_stop_and_a_worker_tells_of_its_life(se
     with Worker(service.settings, "--group", "logged") as worker:
         worker.terminate()
         said = [(line["message"], line.get("group")) for line in lines(worker.log_text())]
-    assert said[0] == ("worker begins", "logged")
-    assert said[-1] == ("worker has ended", "logged")
+    assert said[0] == ("worker started", "logged")
+    assert said[-1] == ("worker stopped", "logged")
 
 
 @pytest.mark.parametrize("form", ["auto", "console"])
@@ -122,12 +122,12 @@ def test_on_a_terminal_the_log_is_readable_and_in_colour(service: Service, form:
     os.close(theirs)
     shown = b""
     deadline = time.monotonic() + 20
-    while b"worker begins" not in shown and time.monotonic() < deadline:
+    while b"worker started" not in shown and time.monotonic() < deadline:
         shown += os.read(ours, 4096)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     os.close(ours)
-    assert b"worker begins" in shown
+    assert b"worker started" in shown
     assert b"seen" in shown
     assert b"\x1b[" in shown
     assert not shown.lstrip().startswith(b"{")

@@ -22,7 +22,7 @@ from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, is_group_name
 _log = logging.getLogger(__name__)
 
 
-def _group(_context: click.Context, _option: click.Parameter, given: str) -> str:
+def _group_name(_context: click.Context, _option: click.Parameter, given: str) -> str:
     if not is_group_name(given):
         raise click.BadParameter(f"{given!r} is not 1 to 100 of A-Z, a-z, 0-9 and . _ : -.")
     return given
@@ -39,30 +39,30 @@ def _address(_context: click.Context, _option: click.Parameter, given: str | Non
 
 @click.command("worker", cls=Command)
 @click.option(
-    "--group", default=DEFAULT_GROUP, show_default=True, callback=_group,
-    help="The consumer group; each gets every event.",
+    "--group", default=DEFAULT_GROUP, show_default=True, callback=_group_name,
+    help="The consumer group; each group receives every event.",
 )  # fmt: skip
 @click.option(
     "--handler",
     "name",
     metavar="MODULE:FUNCTION",
-    help="What to call with each batch of events.  [default: store them in the database]",
+    help="The function to call with each batch of events.  [default: store them in the database]",
 )
 @click.option(
     "--batch", type=click.IntRange(1, 10_000), default=Limits().batch, show_default=True,
-    help="Most events in one call of the handler.",
+    help="Maximum number of events in a call of the handler.",
 )  # fmt: skip
 @click.option(
     "--deliveries", type=click.IntRange(2, 1000), default=Limits().deliveries, show_default=True,
-    help="Tries before an event that fails by itself goes to the dead letters.",
+    help="Attempts before an event becomes a dead letter.",
 )  # fmt: skip
 @click.option(
     "--handler-timeout", type=FiniteRange(1), default=Limits().handler_s, show_default=True,
-    help="Seconds after which a call of the handler counts as hung, and this worker ends.",
+    help="Seconds after which a call of the handler is taken to hang, and the worker exits.",
 )  # fmt: skip
 @click.option(
     "--metrics", "metrics_address", metavar="HOST:PORT", callback=_address,
-    help="Where to show this worker's own metrics, for Prometheus.  [default: nowhere]",
+    help="Serve the worker's Prometheus metrics on this address.  [default: off]",
 )  # fmt: skip
 @with_appcontext
 def worker_command(
@@ -73,9 +73,9 @@ def worker_command(
     handler_timeout: float,
     metrics_address: tuple[str, int] | None,
 ) -> None:
-    """Process the events of a group.
+    """Process the events of a consumer group.
 
-    Until TERM or Ctrl-C, which let it finish the batch in hand.
+    Runs until TERM or Ctrl-C, and finishes the current batch before it exits.
     """
     parts = services()
     configure_logging(parts.config.log_level, parts.config.log_format)
@@ -94,12 +94,12 @@ def worker_command(
         consumer.stop()
 
     if metrics_address is not None:
-        _show_metrics(*metrics_address)
+        _serve_metrics(*metrics_address)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    _log.info("worker begins", extra={"group": group})
+    _log.info("worker started", extra={"group": group})
     consumer.run()
-    _log.info("worker has ended", extra={"group": group})
+    _log.info("worker stopped", extra={"group": group})
 
 
 def _load(name: str) -> Handler:
@@ -112,11 +112,11 @@ def _load(name: str) -> Handler:
         raise click.BadParameter(f"{name} cannot be imported: {error}", param_hint="--handler") from error
     if not callable(handler):
         raise click.BadParameter(f"{name} is not a function.", param_hint="--handler")
-    return handler  # type: ignore[no-any-return]  # it was looked up by name
+    return handler  # type: ignore[no-any-return]  # looked up by name
 
 
-def _show_metrics(host: str, port: int) -> None:
+def _serve_metrics(host: str, port: int) -> None:
     try:
         start_http_server(port, host, registry_with())
     except OSError as error:
-        raise click.ClickException(f"--metrics {host}:{port} cannot be listened on: {error}.") from error
+        raise click.ClickException(f"Cannot listen on --metrics {host}:{port}: {error}.") from error

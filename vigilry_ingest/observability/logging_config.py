@@ -1,6 +1,6 @@
-"""The log room: one line an event on stdout, as JSON for programs, or readable and in colour on a terminal.
+"""Logging configuration: lines on stdout, as JSON for programs or readable and coloured on a terminal.
 
-A line is written with the standard library's ``logging``; what is worth searching for goes into ``extra``.
+The service logs with the standard library; searchable values go into ``extra``.
 """
 
 import logging
@@ -14,7 +14,7 @@ from pythonjsonlogger.msgspec import MsgspecFormatter
 
 
 class JsonFormatter(MsgspecFormatter):
-    """Writes a record as one JSON object: time (RFC 3339, UTC), level, logger, message, and its extra."""
+    """Formats a record as a JSON object: time (RFC 3339, UTC), level, logger, message, and its extra."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -25,30 +25,37 @@ class JsonFormatter(MsgspecFormatter):
         )  # fmt: skip
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002  logging's
-        """Write the time in RFC 3339 with milliseconds."""
+        """Return the time in RFC 3339, with milliseconds."""
         moment = datetime.fromtimestamp(record.created, UTC)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class ConsoleFormatter(logging.Formatter):
-    """Writes a record's message, and its extra after it; the handler adds time and level."""
+    """Formats a record as its message and its extra; the handler adds time and level."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
+        """Return the message, followed by the extra as ``name=value``."""
         extra = [f"{name}={value}" for name, value in vars(record).items() if name not in RESERVED_ATTRS]
         return "  ".join((super().format(record), *extra))
 
 
 def logging_config(level: str, form: str) -> dict[str, Any]:
-    """Make the settings of ``logging.config``, for everything that this process logs.
+    """Return the ``logging.config`` settings for everything that this process logs.
 
-    `form` is json, console, or auto: console on a terminal and json elsewhere.
+    ``form`` is json, console, or auto, which is console on a terminal and json elsewhere. Rich respects
+    FORCE_COLOR, NO_COLOR and COLUMNS, by which console can be coloured in a pipe that ends on a terminal.
     """
     if form == "auto":
         form = "console" if sys.stdout.isatty() else "json"
     handlers = {
         "json": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"},
-        "console": {"class": "rich.logging.RichHandler", "show_path": False, "formatter": "console"},
+        "console": {
+            "class": "rich.logging.RichHandler",
+            "show_path": False,
+            # Without the date, which would take a tenth of the line.
+            "log_time_format": "%H:%M:%S",
+            "formatter": "console",
+        },
     }
     formatters = {"json": {"()": JsonFormatter}, "console": {"()": ConsoleFormatter}}
     return {
@@ -58,15 +65,15 @@ def logging_config(level: str, form: str) -> dict[str, Any]:
         "handlers": {"stdout": handlers[form]},
         "root": {"level": level.upper(), "handlers": ["stdout"]},
         "loggers": {
-            # gunicorn gives these handlers of their own otherwise.
+            # Otherwise gunicorn installs handlers of its own.
             "gunicorn.error": {"level": level.upper(), "handlers": [], "propagate": True},
             "gunicorn.access": {"level": level.upper(), "handlers": [], "propagate": True},
-            # It tells of every one of its parts.
+            # Logs each plugin at INFO.
             "alembic.runtime.plugins": {"level": "WARNING"},
         },
     }
 
 
 def configure_logging(level: str, form: str) -> None:
-    """Let this process log as ``logging_config`` says."""
+    """Configure the logging of this process; see ``logging_config``."""
     logging.config.dictConfig(logging_config(level, form))
