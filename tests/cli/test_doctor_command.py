@@ -260,8 +260,8 @@ def test_a_database_of_a_later_version_is_a_warning(broker: Valkey, database_of_
     ("revoked", "said"),
     [
         ("SELECT ON events", "permission denied for table events"),
-        ("UPDATE ON api_keys", "may not UPDATE on the table api_keys"),
-        ("INSERT ON event_correlations", "may not INSERT on the table event_correlations"),
+        ("UPDATE ON api_keys", "lacks the privilege UPDATE on the table api_keys"),
+        ("INSERT ON event_correlations", "lacks the privilege INSERT on the table event_correlations"),
         ("TEMPORARY ON DATABASE {database}", "temporary tables"),
     ],
 )

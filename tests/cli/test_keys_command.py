@@ -81,7 +81,7 @@ def test_a_minted_key_is_shown_with_a_curl_line_that_works_when_pasted(
     (key,) = set(KEY.findall(out))
     assert out.splitlines()[0] == key
     assert project in out
-    assert "not shown again" in out
+    assert "not be shown again" in out
     (curl,) = [line for line in out.splitlines() if line.startswith("curl ")]
     pasted = subprocess.run([bash, "-c", curl], capture_output=True, text=True, timeout=20)
     assert re.search(r"^HTTP/1\.1 202 ", pasted.stdout), pasted.stdout + pasted.stderr

@@ -26,7 +26,7 @@ def objects(out: str) -> list[dict[str, Any]]:
 
 
 def test_projects_are_listed_renamed_archived_and_limited(url: str) -> None:
-    assert "No projects yet" in flask_well("projects", "list", DATABASE_URL=url)
+    assert "There are no projects" in flask_well("projects", "list", DATABASE_URL=url)
     flask_well("keys", "mint", "shop", "--expires-in-days", "3", "--json", DATABASE_URL=url)
     flask_well("keys", "mint", "shop", "--json", DATABASE_URL=url)
     said = flask_well("projects", "limit", "shop", "--per-second", "100", DATABASE_URL=url)
@@ -45,7 +45,9 @@ def test_projects_are_listed_renamed_archived_and_limited(url: str) -> None:
     assert "5/s, 9 at once" in table
     (listed,) = objects(flask_well("projects", "list", "--json", DATABASE_URL=url))
     assert (listed["project"], listed["state"], listed["live_keys"]) == ("store", "archived", 0)
-    assert "is archived: `flask projects unarchive`" in failure_of("keys", "mint", "store", DATABASE_URL=url)
+    assert "is archived: restore it with `flask projects unarchive`" in failure_of(
+        "keys", "mint", "store", DATABASE_URL=url
+    )
     flask_well("projects", "unarchive", "store", DATABASE_URL=url)
     assert "limit: none." in flask_well("projects", "limit", "store", "--none", DATABASE_URL=url)
 
@@ -76,7 +78,7 @@ def test_a_rotation_says_what_becomes_of_both_keys(url: str) -> None:
     assert timedelta(days=8.9) < moment(first["expires_at"]) - datetime.now(UTC) < timedelta(days=9)
     assert first["younger_key_id"] is None
     said = flask_well(*rotate, "--expires-in-days", "3", DATABASE_URL=url)
-    assert f"The old key ({minted['key_id']}) ends at {first['old_expires_at'][:10]} " in said
+    assert f"The old key ({minted['key_id']}) expires at {first['old_expires_at'][:10]} " in said
     assert f"It expires at {datetime.now(UTC) + timedelta(days=3):%Y-%m-%d} " in said
     assert f"It may have been rotated before: {first['key_id']}" in said
 

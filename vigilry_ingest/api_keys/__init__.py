@@ -1,1 +1,1 @@
-"""The key room: a key is shown once when it is minted; afterwards only its digest is known."""
+"""API keys and projects: minting, look-up, rotation, quotas and the record of use."""

@@ -1,4 +1,4 @@
-"""What an API key looks like: ``vig_live_`` or ``vig_test_``, 30 random characters, and 6 of checksum."""
+"""Format of API keys: ``vig_live_`` or ``vig_test_``, 30 random characters, and a checksum of 6."""
 
 import hashlib
 import re
@@ -16,24 +16,24 @@ _SHAPE = re.compile(rf"vig_(?:live|test)_[0-9A-Za-z]{{{_RANDOM_LENGTH + _CHECKSU
 
 
 def new_key(environment: str) -> str:
-    """Make a key of 178 random bits for one of ENVIRONMENTS."""
+    """Make a random key (178 bits) for one of ENVIRONMENTS."""
     prefix = "vig_live_" if environment == "production" else "vig_test_"
     body = prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
     return body + _checksum(body)
 
 
 def is_well_formed(key: str) -> bool:
-    """Tell whether a key has the shape and the checksum of one: a mistyped key needs no look-up."""
+    """Return whether the format and checksum are valid; mistyped keys are rejected without a look-up."""
     return _SHAPE.fullmatch(key) is not None and _checksum(key[:-_CHECKSUM_LENGTH]) == key[-_CHECKSUM_LENGTH:]
 
 
 def digest_of(key: str) -> bytes:
-    """Digest a key with SHA-256. No salt: a key is random and long, not a password that could be guessed."""
+    """Return the SHA-256 digest of a key, unsalted: a long random key cannot be guessed as a password can."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 def hint_of(key: str) -> str:
-    """Give the beginning of a key: enough to know it by, and 22 unknown characters short of using it."""
+    """Return the start of a key, which identifies it; the 22 random characters after it stay secret."""
     return key[:_HINT_LENGTH]
 
 

@@ -1,4 +1,4 @@
-"""From a presented key to its caller, with a short memory, so that a request seldom needs the database."""
+"""Look-up of the caller of a presented key, cached so that few requests query the database."""
 
 import hmac
 import logging
@@ -20,21 +20,21 @@ from vigilry_ingest.storage.models import ApiKey
 
 _log = logging.getLogger(__name__)
 
-# A memory of this many keys is a few megabytes; the oldest give way, so made-up keys cannot fill it.
-_MAX_REMEMBERED = 10_000
+# A cache of this size takes a few megabytes. The oldest entries are evicted, so made-up keys cannot fill it.
+_MAX_CACHED = 10_000
 _RETRY_S = 1.0
-# So many look-ups may be in vain; then the list of all keys is read before another.
+# Look-ups of unknown keys within this limit query the key; beyond it the list of digests is consulted first.
 _MISSES_PER_S = 1.0
 _MISS_BURST = 50
-# The longest that a request waits for the key store.
-_ANSWER_S = 1.0
-# While one request asks, the others go on with an answer that is older than its time by this share of it, and
-# by no more than asking can take.
-_OVERLAP = 0.5
+# Maximum time that a request waits for the key store.
+_TIMEOUT_S = 1.0
+# While one request revalidates an entry, others use the stale one for this share of the TTL, and no longer
+# than a query may take.
+_STALE_SHARE = 0.5
 
 
 class Caller(NamedTuple):
-    """Who a request comes from, as its key says; ``quota`` is None where there is no limit."""
+    """The sender of a request according to its key; ``quota`` is None when there is no limit."""
 
     project_id: str
     environment: str
@@ -45,13 +45,13 @@ class Caller(NamedTuple):
 
 
 class KeyStoreUnavailable(Exception):
-    """The key store is down, and this key is not known from before."""
+    """The key store is down, and this key is not cached."""
 
 
-class _Known:
-    """What the key store said of a key, from when it is to be asked again, and until when it is used so long.
+class _CachedKey:
+    """The result of a look-up, with the times of RFC 5861; ``caller`` is None for an unknown key.
 
-    ``down_until``: when it did not answer, for how long that is remembered.
+    ``down_until``: until when the key store is taken to be down after it failed to answer.
     """
 
     __slots__ = (
@@ -77,52 +77,52 @@ class _Known:
         self.down_until = 0.0
 
 
-_UNLISTED = _Known(None, revalidate_at=0.0, stale_while_revalidate_until=0.0, stale_if_error_until=0.0)
+_UNLISTED = _CachedKey(None, revalidate_at=0.0, stale_while_revalidate_until=0.0, stale_if_error_until=0.0)
 
 
 class KeyLookup:
     """Finds the caller of a key; safe to share between threads or greenlets.
 
-    An answer is trusted for ``ttl_s`` seconds, so a revocation holds after that; while the key store is
-    down, a caller once found is trusted for ``stale_s`` seconds more.
+    A result is cached for ``ttl_s`` seconds, after which a revocation takes effect. While the key store is
+    down, a known caller is accepted for another ``stale_s`` seconds.
     """
 
     def __init__(self, engine: Engine, *, ttl_s: float, stale_s: float) -> None:
         self._engine = engine
         self._ttl_s = ttl_s
         self._stale_s = stale_s
-        self._known: dict[bytes, _Known] = {}
+        # By digest, so that no memory dump holds a key.
+        self._cache: dict[bytes, _CachedKey] = {}
         self._mutex = threading.Lock()
-        self._token_bucket = TokenBucket(rate=_MISSES_PER_S, burst=_MISS_BURST)
+        self._misses = TokenBucket(rate=_MISSES_PER_S, burst=_MISS_BURST)
         self._digests = KeyDigests(engine)
         self._usage = KeyUsage(engine)
 
     def find(self, presented: str) -> Caller | None:
-        """Find the caller of a key, or None for one that is unknown, mistyped, expired or revoked.
+        """Return the caller of a key, or None if it is unknown, malformed, expired or revoked.
 
         Raises KeyStoreUnavailable.
         """
-        # Keys are remembered by their digest, so that no memory dump holds one.
         digest = digest_of(presented)
         now = time.monotonic()
-        known = self._known.get(digest)
-        if known is None or now >= known.revalidate_at or now >= known.stale_if_error_until:
-            if known is None and not is_well_formed(presented):
+        cached = self._cache.get(digest)
+        if cached is None or now >= cached.revalidate_at or now >= cached.stale_if_error_until:
+            if cached is None and not is_well_formed(presented):
                 key_lookups_by("malformed").inc()
                 return None
-            known = self._revalidate(presented, digest, known, now)
-        caller = known.caller
+            cached = self._revalidate(presented, digest, cached, now)
+        caller = cached.caller
         return None if caller is None or _has_expired(caller) else caller
 
-    def _revalidate(self, presented: str, digest: bytes, known: _Known | None, now: float) -> _Known:
-        if known is not None:
-            # One request asks; the others go on with what is known until it has its answer, but not with what
-            # was known long ago: the key may have been revoked since.
-            known.revalidate_at = (
-                now + _RETRY_S if now < known.down_until else known.stale_while_revalidate_until
+    def _revalidate(self, presented: str, digest: bytes, cached: _CachedKey | None, now: float) -> _CachedKey:
+        if cached is not None:
+            # This request queries the key store. Until it has the result the others use the cached entry, but
+            # not one that is long out of date: the key may have been revoked since.
+            cached.revalidate_at = (
+                now + _RETRY_S if now < cached.down_until else cached.stale_while_revalidate_until
             )
-        deadline = now + _ANSWER_S
-        was_miss = known is None or known.caller is None
+        deadline = now + _TIMEOUT_S
+        was_miss = cached is None or cached.caller is None
         try:
             if was_miss and self._is_unlisted(digest, now, deadline):
                 key_lookups_by("unlisted").inc()
@@ -130,45 +130,45 @@ class KeyLookup:
             key_queries_by("key").inc()
             caller = run_with_deadline(lambda: self._select(presented, digest), deadline - time.monotonic())
         except DatabaseError as error:
-            if known is not None and known.caller is not None and now < known.stale_if_error_until:
-                known.revalidate_at = time.monotonic() + _RETRY_S
-                known.down_until = known.revalidate_at + _RETRY_S
+            if cached is not None and cached.caller is not None and now < cached.stale_if_error_until:
+                cached.revalidate_at = time.monotonic() + _RETRY_S
+                cached.down_until = cached.revalidate_at + _RETRY_S
                 key_lookups_by("stale").inc()
-                _log.warning("key store is down, a known key goes on", extra={"reason": str(error)})
-                return known
+                _log.warning("key store is down, stale key accepted", extra={"reason": str(error)})
+                return cached
             key_lookups_by("unavailable").inc()
             raise KeyStoreUnavailable(str(error)) from error
         key_lookups_by("unknown" if caller is None else "found").inc()
         if was_miss and caller is not None:
             with self._mutex:
-                self._token_bucket.give_back()
-        return self._remember(digest, caller, now)
+                self._misses.give_back()
+        return self._store(digest, caller, now)
 
     def _is_unlisted(self, digest: bytes, now: float, deadline: float) -> bool:
-        """Tell, once many look-ups were in vain, from the list of all keys.
+        """Return whether the key is unknown according to the digest list, used once misses are frequent.
 
-        So whoever makes keys up costs the key store next to nothing, and a real sender who comes for the
-        first time meanwhile is let in, half a second after its key was minted.
+        Made-up keys then cost the key store next to nothing, while a new key is still accepted half a second
+        after it was minted.
         """
         with self._mutex:
-            may_ask = self._token_bucket.take(now)
-        return not may_ask and not self._digests.has(digest, deadline)
+            may_query = self._misses.take(now)
+        return not may_query and not self._digests.has(digest, deadline)
 
-    def _remember(self, digest: bytes, caller: Caller | None, now: float) -> _Known:
+    def _store(self, digest: bytes, caller: Caller | None, now: float) -> _CachedKey:
         fresh_until = now + self._ttl_s
         stale_s = 0.0 if caller is None else self._stale_s
-        fresh = _Known(
+        fresh = _CachedKey(
             caller,
             revalidate_at=fresh_until,
-            stale_while_revalidate_until=fresh_until + min(self._ttl_s * _OVERLAP, _ANSWER_S),
+            stale_while_revalidate_until=fresh_until + min(self._ttl_s * _STALE_SHARE, _TIMEOUT_S),
             stale_if_error_until=fresh_until + stale_s,
         )
         with self._mutex:
-            # Put last again, so that the first is always the one not asked for the longest.
-            self._known.pop(digest, None)
-            self._known[digest] = fresh
-            if len(self._known) > _MAX_REMEMBERED:
-                del self._known[next(iter(self._known))]
+            # Moved to the end, so that the first entry is always the one queried least recently.
+            self._cache.pop(digest, None)
+            self._cache[digest] = fresh
+            if len(self._cache) > _MAX_CACHED:
+                del self._cache[next(iter(self._cache))]
         return fresh
 
     def _select(self, presented: str, digest: bytes) -> Caller | None:

@@ -1,4 +1,4 @@
-"""Projects: listing, renaming, archiving and limiting them, through the command line."""
+"""Projects: list, rename, archive and limit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ class NameTaken(ValueError):
 
 
 class ProjectSummary(NamedTuple):
-    """A project, the number of its usable keys, and when one of its keys was last used."""
+    """A project, the number of its live keys, and when one of its keys was last used."""
 
     project: Project
     live_keys: int
@@ -32,7 +32,7 @@ class ProjectSummary(NamedTuple):
 
 
 def list_projects(engine: Engine) -> list[ProjectSummary]:
-    """List every project by name.
+    """Return all projects, ordered by name.
 
     Raises DatabaseError.
     """
@@ -48,7 +48,7 @@ def list_projects(engine: Engine) -> list[ProjectSummary]:
 
 
 def rename(engine: Engine, name_or_id: str, name: str) -> Project:
-    """Give a project another name.
+    """Rename a project.
 
     Raises UnknownProject, NameTaken, DatabaseError.
     """
@@ -61,7 +61,7 @@ def rename(engine: Engine, name_or_id: str, name: str) -> Project:
 
 
 def archive(engine: Engine, name_or_id: str, *, is_archived: bool) -> Project:
-    """Archive a project, so that its keys open nothing, or take it back; its events stay where they are.
+    """Archive a project, which disables its keys, or restore it; its events are kept.
 
     Raises UnknownProject, DatabaseError.
     """
@@ -71,7 +71,7 @@ def archive(engine: Engine, name_or_id: str, *, is_archived: bool) -> Project:
 
 
 def limit(engine: Engine, name_or_id: str, quota: Quota | None) -> Project:
-    """Set what a project may send; None is no limit.
+    """Set a project's quota; None removes the limit.
 
     Raises UnknownProject, DatabaseError.
     """
@@ -81,7 +81,7 @@ def limit(engine: Engine, name_or_id: str, quota: Quota | None) -> Project:
 
 
 def project_id_of(engine: Engine, name_or_id: str) -> str:
-    """Find a project's id.
+    """Return the id of a project.
 
     Raises UnknownProject, DatabaseError.
     """

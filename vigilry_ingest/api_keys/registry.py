@@ -1,4 +1,4 @@
-"""Minting, listing and revoking keys: what an operator does, through the command line."""
+"""Minting, rotating, listing and revoking keys."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from vigilry_ingest.storage.models import ApiKey, Project
 
 
 class Minted(NamedTuple):
-    """A new key, the only time that it is known in full."""
+    """A new key; the only time that the key itself is available."""
 
     api_key: str
     key_id: str
@@ -25,10 +25,10 @@ class Minted(NamedTuple):
 
 
 class Rotated(NamedTuple):
-    """A key's successor, and when the key itself ends.
+    """A key's successor, and when the key itself expires.
 
-    ``younger_key_id`` is set when the key was to end anyway and one like it was made since: it may have been
-    rotated before, which is written down nowhere.
+    ``younger_key_id`` is set when the key already had an expiry and a later key has the same project,
+    environment and name: it may have been rotated before, which is not recorded.
     """
 
     successor: Minted
@@ -46,7 +46,7 @@ class UnusableKey(ValueError):
 
 
 class ArchivedProject(ValueError):
-    """A project is archived and gets no new keys."""
+    """A project is archived; no keys can be minted for it."""
 
 
 def mint(
@@ -57,7 +57,7 @@ def mint(
     *,
     expires_at: datetime | None = None,
 ) -> Minted:
-    """Make a key for a project, and the project too when its name is new.
+    """Make a key for a project, and the project if it does not exist.
 
     Raises ArchivedProject, DatabaseError.
     """
@@ -93,9 +93,9 @@ def _mint(
 
 
 def rotate(engine: Engine, key_id: str, *, grace: timedelta, lifetime: timedelta | None = None) -> Rotated:
-    """Make a successor of a key, and let the key expire after a time of grace, or sooner where it would.
+    """Make a successor of a key, and let the key expire after ``grace`` unless it expires earlier.
 
-    The successor lives for ``lifetime``; without one as long as the key was to, be it for ever. Raises
+    ``lifetime`` is the successor's; by default it is that of the key, which may be unlimited. Raises
     UnknownKey, UnusableKey when the key is revoked, expired or its project archived, and DatabaseError.
     """
     now = datetime.now(UTC)
@@ -114,7 +114,7 @@ def rotate(engine: Engine, key_id: str, *, grace: timedelta, lifetime: timedelta
 
 
 def _younger_key_id(session: Session, row: ApiKey, now: datetime) -> str | None:
-    """Find the youngest live key that could be another's successor."""
+    """Return the newest live key that may be the successor of another."""
     query = select(ApiKey.id).where(
         ApiKey.project_id == row.project_id,
         ApiKey.environment == row.environment,
@@ -126,12 +126,12 @@ def _younger_key_id(session: Session, row: ApiKey, now: datetime) -> str | None:
 
 
 def is_live(now: datetime) -> ColumnElement[bool]:
-    """Give the condition that a key is neither revoked nor expired."""
+    """Return the SQL condition that a key is neither revoked nor expired."""
     return ApiKey.revoked_at.is_(None) & (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now))
 
 
 def _project(session: Session, name: str, now: datetime) -> Project:
-    """Find a project, or make it. Written before it is read, so that two who make it at once get one."""
+    """Return a project, created if necessary; insert first, so that concurrent calls get the same one."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     project = {"id": new_id("proj"), "name": name, "created_at": now}
     session.execute(dialect.insert(Project).values(project).on_conflict_do_nothing())
@@ -139,7 +139,7 @@ def _project(session: Session, name: str, now: datetime) -> Project:
 
 
 def list_keys(engine: Engine) -> list[ApiKey]:
-    """List every key, by project and age, each with its project loaded; never the key itself.
+    """Return all keys with their projects, ordered by project and age.
 
     Raises DatabaseError.
     """
@@ -149,7 +149,7 @@ def list_keys(engine: Engine) -> list[ApiKey]:
 
 
 def revoke(engine: Engine, key_id: str) -> ApiKey:
-    """Revoke a key; revoking it again changes nothing.
+    """Revoke a key, if it is not revoked already.
 
     Raises UnknownKey, DatabaseError.
     """

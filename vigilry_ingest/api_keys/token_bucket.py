@@ -1,26 +1,26 @@
-"""A token bucket, for what may be done only so often."""
+"""Token bucket rate limiter."""
 
 import time
 
 
 class TokenBucket:
-    """Gives `burst` at once, and `rate` a second in the long run; whoever shares it holds a lock."""
+    """Allows bursts of ``burst``, and ``rate`` per second on average; not thread-safe."""
 
     def __init__(self, *, rate: float, burst: int) -> None:
         self._rate = rate
         self._burst = burst
-        self._left = float(burst)
+        self._tokens = float(burst)
         self._filled_at = time.monotonic()
 
     def take(self, now: float) -> bool:
-        """Take one, if there is one."""
-        self._left = min(self._burst, self._left + (now - self._filled_at) * self._rate)
+        """Take a token if there is one, and return whether there was."""
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
-        if self._left < 1:
+        if self._tokens < 1:
             return False
-        self._left -= 1
+        self._tokens -= 1
         return True
 
     def give_back(self) -> None:
-        """Give one back that was taken for a good reason."""
-        self._left = min(self._burst, self._left + 1)
+        """Return a token that should not have counted."""
+        self._tokens = min(self._burst, self._tokens + 1)

@@ -1,4 +1,4 @@
-"""The command room: what an operator types after ``flask``."""
+"""Commands of ``flask`` for operators."""
 
 from flask import Flask
 
@@ -11,6 +11,6 @@ from vigilry_ingest.cli.worker import worker_command
 
 
 def register_commands(app: Flask) -> None:
-    """Give an application its commands."""
+    """Register the commands of an application."""
     for command in (keys_group, projects_group, db_group, events_group, worker_command, doctor_command):
         app.cli.add_command(command)

@@ -1,4 +1,4 @@
-"""``flask events stats`` and ``forget-group``: how far each consumer group has come."""
+"""``flask events stats`` and ``forget-group``: progress and removal of consumer groups."""
 
 import click
 from flask.cli import with_appcontext
@@ -21,9 +21,10 @@ from vigilry_ingest.stream.consuming.retention import GroupState, forget_group, 
 @with_appcontext
 @failures_in_one_line
 def stats_command(as_json: bool) -> None:
-    """Tell how far each group has come.
+    """Show the progress of each consumer group.
 
-    By partition and group: how much is waiting, for how long, and what keeps a stream from being trimmed.
+    For each partition and group: unprocessed events, the age of the oldest, and the last worker. Names groups
+    that look abandoned and prevent trimming.
     """
     with broker_client() as client:
         states = [partition_state(client, each) for each in range(services().config.stream_partitions)]
@@ -43,21 +44,22 @@ def stats_command(as_json: bool) -> None:
     print_table(columns, rows)
     for name in sorted({group.name for state in states for group in state.groups if group.is_abandoned}):
         click.echo(
-            f"The group {name} has had no worker for over an hour and keeps the streams from being trimmed: "
-            f"start a worker with --group {name}, or remove it with `flask events forget-group {name}`."
+            f"The group {name} has had no worker for over an hour and prevents the streams from being "
+            f"trimmed: start a worker with --group {name}, or remove it with "
+            f"`flask events forget-group {name}`."
         )
 
 
 @click.command("forget-group", cls=Command)
 @click.argument("group")
-@click.confirmation_option(prompt="What the group has not processed will never reach it. Remove it?")
+@click.confirmation_option(prompt="The group will never receive its unprocessed events. Remove it?")
 @json_option
 @with_appcontext
 @failures_in_one_line
 def forget_group_command(group: str, as_json: bool) -> None:
     """Remove a consumer group.
 
-    For one that nobody uses any more and that keeps the streams from being trimmed.
+    A group that is no longer used prevents the streams from being trimmed.
     """
     with broker_client() as client:
         removed = sum(

@@ -1,4 +1,4 @@
-"""``flask db``: the database's tables."""
+"""``flask db``: schema migrations."""
 
 import click
 
@@ -6,18 +6,18 @@ from vigilry_ingest.cli.base import Group
 from vigilry_ingest.cli.output import failures_in_one_line, json_option, print_json
 from vigilry_ingest.services import services
 
-db_group = Group("db", help="The database's tables.")
+db_group = Group("db", help="Manage the database schema.")
 
 
 @db_group.command("upgrade")
 @json_option
 @failures_in_one_line
 def upgrade_command(as_json: bool) -> None:
-    """Bring the database to this version.
+    """Migrate the database to this version.
 
     Safe to repeat, and to run on several hosts at once.
     """
-    # Not above: every command, and every web worker, would load Alembic when it starts, and not use it.
+    # Imported here, so that other commands and the web workers do not load Alembic.
     from vigilry_ingest.storage.migrate import upgrade
 
     applied = upgrade(services().engine)

@@ -1,4 +1,4 @@
-"""``flask events dead``: dead letters, and what is to become of them."""
+"""``flask events dead``: list, show, retry and drop dead letters."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -24,10 +24,10 @@ from vigilry_ingest.stream.consuming.dead_letters import (
     requeue,
 )
 
-dead_group = Group("dead", help="Dead letters: events that a group could not process.")
+dead_group = Group("dead", help="Manage dead letters: events that a group failed to process.")
 
 _all_option = click.option("--all", "is_all", is_flag=True, help="All dead letters.")
-_group_option = click.option("--group", help="Only those of this consumer group.")
+_group_option = click.option("--group", help="Only dead letters of this consumer group.")
 _ids_argument = click.argument("ids", nargs=-1, metavar="DEAD_ID…")
 
 
@@ -36,7 +36,7 @@ _ids_argument = click.argument("ids", nargs=-1, metavar="DEAD_ID…")
 @json_option
 @failures_in_one_line
 def list_command(group: str | None, as_json: bool) -> None:
-    """List them with their reasons."""
+    """List dead letters with their reasons."""
     with broker_client() as client:
         letters = list(_of_group(_letters(client), group))
     print_list(
@@ -54,7 +54,7 @@ def list_command(group: str | None, as_json: bool) -> None:
 @json_option
 @failures_in_one_line
 def show_command(id_: str, as_json: bool) -> None:
-    """Show one with its event."""
+    """Show a dead letter with its event."""
     with broker_client() as client:
         letter = _find(client, id_)
     event = letter.event()
@@ -78,11 +78,11 @@ def show_command(id_: str, as_json: bool) -> None:
 @json_option
 @failures_in_one_line
 def retry_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool) -> None:
-    """Put some back on their streams.
+    """Requeue dead letters.
 
-    Only their own group gets them again, under the jobId that they have always had.
+    Only their own group receives them again, with the same jobId.
     """
-    _settle(ids, is_all, group, as_json, requeue, "retried")
+    _apply(ids, is_all, group, as_json, requeue, "retried")
 
 
 @dead_group.command("drop")
@@ -90,27 +90,27 @@ def retry_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json
 @_all_option
 @_group_option
 @json_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @failures_in_one_line
 def drop_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool, yes: bool) -> None:
-    """Delete some for good."""
+    """Delete dead letters."""
     if not yes:
-        click.confirm("The events are lost for their group. Delete them?", abort=True)
-    _settle(ids, is_all, group, as_json, drop, "dropped")
+        click.confirm("Their group will never receive these events. Delete them?", abort=True)
+    _apply(ids, is_all, group, as_json, drop, "dropped")
 
 
-def _settle(
+def _apply(
     ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool,
-    settle: Callable[[Any, DeadLetter], bool], done: str,
+    action: Callable[[Any, DeadLetter], bool], done: str,
 ) -> None:  # fmt: skip
     if bool(ids) == is_all:
-        raise click.UsageError("Name the dead letters, or give --all.")
+        raise click.UsageError("Specify either dead letter ids or --all.")
     count = 0
     with broker_client() as client:
         letters = [_find(client, id_) for id_ in ids] if ids else list(_of_group(_letters(client), group))
         with progress(done.capitalize(), len(letters)) as step:
             for letter in letters:
-                count += settle(client, letter)
+                count += action(client, letter)
                 step(1)
     if as_json:
         print_json({done: count})

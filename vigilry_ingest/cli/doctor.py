@@ -1,4 +1,4 @@
-"""``flask doctor``: is everything set up so that no event is lost?"""
+"""``flask doctor``: checks for settings that can lose events."""
 
 import click
 from flask.cli import with_appcontext
@@ -25,12 +25,12 @@ _MARKS = {
 @click.pass_context
 @with_appcontext
 def doctor_command(context: click.Context, as_json: bool) -> None:
-    """Say what endangers events.
+    """Check the database and broker for settings that can lose events.
 
-    Connects as configured, and says a line for each thing that is right, doubtful or dangerous. The exit
-    code is 1 when something is dangerous.
+    Connects as configured and prints a line for each finding: ok, warning or danger. The exit code is 1 if
+    there is a danger.
     """
-    findings = [*_database(), *_broker(services().config)]
+    findings = [*_check_database(), *_check_broker(services().config)]
     for finding in findings:
         if as_json:
             print_json(finding._asdict())
@@ -40,7 +40,7 @@ def doctor_command(context: click.Context, as_json: bool) -> None:
         context.exit(1)
 
 
-def _database() -> list[Finding]:
+def _check_database() -> list[Finding]:
     engine = services().engine
     try:
         check_migrated(engine)
@@ -50,12 +50,12 @@ def _database() -> list[Finding]:
     except DatabaseError as error:
         return [Finding("danger", "database", str(error))]
     if later is not None:
-        text = f"It is of a later version of this program: its revision {later} is unknown to this one."
+        text = f"It was migrated by a later version of this program, to the unknown revision {later}."
         return [Finding("warning", "database", text)]
-    return [Finding("ok", "database", "It answers, is up to date, and its tables can be used.")]
+    return [Finding("ok", "database", "It responds, is migrated, and its tables can be used.")]
 
 
-def _broker(config: Config) -> list[Finding]:
+def _check_broker(config: Config) -> list[Finding]:
     try:
         return diagnose(config)
     except BrokerError as error:

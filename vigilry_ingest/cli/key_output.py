@@ -1,4 +1,4 @@
-"""How a new key is shown, the only time that it is known: with a line that sends a first event."""
+"""Output of new keys, with a command that sends a first event."""
 
 from shlex import quote
 
@@ -12,7 +12,7 @@ _EVENT = '{"type":"hello","severity":"INFO","message":"My first event"}'
 
 
 def show_minted(minted: Minted, *, as_json: bool) -> None:
-    """Show a new key."""
+    """Print a new key."""
     if as_json:
         print_json(_as_object(minted))
     else:
@@ -20,7 +20,7 @@ def show_minted(minted: Minted, *, as_json: bool) -> None:
 
 
 def show_rotated(rotated: Rotated, *, as_json: bool) -> None:
-    """Show the successor of a key, and when the key itself ends."""
+    """Print the successor of a key, and when the key itself expires."""
     successor, old_key_id, old_expires_at, younger_key_id = rotated
     if as_json:
         old = {
@@ -30,17 +30,17 @@ def show_rotated(rotated: Rotated, *, as_json: bool) -> None:
         }
         print_json(_as_object(successor) | old)
         return
-    remarks = [f"The old key ({old_key_id}) ends at {minute(old_expires_at)} UTC."]
+    remarks = [f"The old key ({old_key_id}) expires at {minute(old_expires_at)} UTC."]
     if younger_key_id is not None:
         remarks.append(
-            f"It may have been rotated before: {younger_key_id}, of the same name and environment, is "
-            "younger and works too. Revoke it if nobody needs it."
+            f"It may have been rotated before: {younger_key_id} is newer, has the same name and environment, "
+            "and is live too. Revoke it if it is not needed."
         )
     click.echo(_announcement(successor, *remarks))
 
 
 def first_event(bind: str, api_key: str) -> str:
-    """Write the command that sends a first event to a service that listens on `bind`."""
+    """Return a shell command that sends an event to a service listening on ``bind``."""
     where = f"http://{bind}"
     if bind.startswith("unix:"):
         path = bind.removeprefix("unix:").removeprefix("//")
@@ -58,10 +58,10 @@ def _as_object(minted: Minted) -> dict[str, str | None]:
 
 def _announcement(minted: Minted, *remarks: str) -> str:
     until = f" It expires at {minute(minted.expires_at)} UTC." if minted.expires_at else ""
-    said = (
-        f"is the {minted.environment} key of {minted.project} ({minted.key_id}).",
-        f"It is not shown again.{until}",
+    lines = (
+        f"This is the {minted.environment} key of {minted.project} ({minted.key_id}).",
+        f"It will not be shown again.{until}",
         *remarks,
         f"Try it:\n\n{first_event(services().config.bind, minted.api_key)}",
     )
-    return "\n".join((click.style(minted.api_key, bold=True), *said))
+    return "\n".join((click.style(minted.api_key, bold=True), *lines))

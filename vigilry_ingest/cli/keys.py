@@ -1,4 +1,4 @@
-"""``flask keys``: minting, listing, rotating and revoking API keys."""
+"""``flask keys``: mint, list, rotate and revoke API keys."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ from vigilry_ingest.cli.base import FiniteRange, Group
 from vigilry_ingest.cli.key_output import show_minted, show_rotated
 from vigilry_ingest.cli.options import expiry_option
 from vigilry_ingest.cli.output import (
-    LONGEST_NAME,
+    MAX_NAME_LENGTH,
     check_name,
     coloured,
     failures_in_one_line,
@@ -33,7 +33,7 @@ from vigilry_ingest.storage.models import ApiKey
 
 _COLUMNS = ["PROJECT", "KEY ID", "KEY", "ENVIRONMENT", "STATE", "CREATED", "EXPIRES", "LAST USED", "NAME"]
 
-keys_group = Group("keys", help="API keys: mint, list, rotate, revoke.")
+keys_group = Group("keys", help="Manage API keys.")
 
 
 @keys_group.command("mint")
@@ -45,7 +45,7 @@ keys_group = Group("keys", help="API keys: mint, list, rotate, revoke.")
     show_default=True,
     help="Production keys begin with vig_live_, the others with vig_test_.",
 )
-@click.option("--name", help="What the key is for, to know it by in the list.")
+@click.option("--name", help="A name for the key, shown in the list.")
 @expiry_option("never")
 @json_option
 @failures_in_one_line
@@ -54,18 +54,20 @@ def mint_command(
 ) -> None:
     """Make an API key for PROJECT.
 
-    Makes the project too when it is new; its name has no space before or after it. A project may have several
-    keys. The key is shown this once.
+    The project is created if it does not exist; its name may not start or end with a space. A project may
+    have several keys. The key is shown only once.
     """
     check_name(project, "PROJECT")
-    if name is not None and (len(name) > LONGEST_NAME or not name.isprintable()):
-        raise click.BadParameter(f"must be at most {LONGEST_NAME} printable characters.", param_hint="--name")
+    if name is not None and (len(name) > MAX_NAME_LENGTH or not name.isprintable()):
+        raise click.BadParameter(
+            f"must be at most {MAX_NAME_LENGTH} printable characters.", param_hint="--name"
+        )
     expires_at = None if lifetime is None else datetime.now(UTC) + lifetime
     try:
         minted = mint(services().engine, project, environment, name, expires_at=expires_at)
     except ArchivedProject as error:
         raise click.ClickException(
-            f"{project} is archived: `flask projects unarchive` takes it back."
+            f"{project} is archived: restore it with `flask projects unarchive`."
         ) from error
     show_minted(minted, as_json=as_json)
 
@@ -74,14 +76,14 @@ def mint_command(
 @json_option
 @failures_in_one_line
 def list_command(as_json: bool) -> None:
-    """List every key by its hint."""
+    """List all keys, each by its visible start."""
     print_list(
         list_keys(services().engine),
         as_json=as_json,
         to_object=_as_object,
         columns=_COLUMNS,
         to_cells=_as_row,
-        if_none="No keys yet: make one with `flask keys mint PROJECT`.",
+        if_none="There are no keys: make one with `flask keys mint PROJECT`.",
     )
 
 
@@ -89,16 +91,16 @@ def list_command(as_json: bool) -> None:
 @click.argument("key_id")
 @click.option(
     "--grace-hours", type=FiniteRange(0, 8760), default=24.0, show_default=True,
-    help="How long the old key still works.",
+    help="How long the old key keeps working.",
 )  # fmt: skip
-@expiry_option("after as long as the old key was to, or never")
+@expiry_option("the lifetime of the old key")
 @json_option
 @failures_in_one_line
 def rotate_command(key_id: str, grace_hours: float, lifetime: timedelta | None, as_json: bool) -> None:
-    """Make a new key in the place of KEY_ID.
+    """Replace the key KEY_ID with a new one.
 
-    It is of the same project, environment and name. The old one expires when the time of grace is over, or
-    sooner where it was to. A key that was rotated before may be rotated again: the successors all work.
+    The new key has the same project, environment and name. The old one expires after the grace period, or
+    earlier if it was due to. A key may be rotated more than once; all of its successors work.
     """
     grace = timedelta(hours=grace_hours)
     try:
@@ -107,7 +109,7 @@ def rotate_command(key_id: str, grace_hours: float, lifetime: timedelta | None, 
         raise _unknown(key_id) from error
     except UnusableKey as error:
         raise click.ClickException(
-            f"{key_id} is revoked or expired, or its project archived: mint a new key instead."
+            f"{key_id} is revoked or expired, or its project is archived: mint a new key instead."
         ) from error
     show_rotated(rotated, as_json=as_json)
 
@@ -117,9 +119,9 @@ def rotate_command(key_id: str, grace_hours: float, lifetime: timedelta | None, 
 @json_option
 @failures_in_one_line
 def revoke_command(key_id: str, as_json: bool) -> None:
-    """Refuse the key KEY_ID from now on.
+    """Revoke the key KEY_ID.
 
-    Holds on every worker within VIGILRY_KEY_CACHE_TTL_S.
+    Takes effect on all web workers within VIGILRY_KEY_CACHE_TTL_S.
     """
     try:
         row = revoke(services().engine, key_id)

@@ -1,4 +1,4 @@
-"""How the commands speak: tables and colour on a terminal, JSON for pipes, one clear line for a failure."""
+"""Output of the commands: tables and colours on a terminal, JSON for pipes, one line for an error."""
 
 import json
 import sys
@@ -25,20 +25,20 @@ Result = TypeVar("Result")
 Row = TypeVar("Row")
 
 _BROKER_TIMEOUT_S = 10.0
-_NO_TERMINAL_WIDTH = 10_000
-LONGEST_NAME = 200
-# What may be broken over several lines; all else is there to be copied, or is short.
-_BREAKABLE = {"PROJECT", "LIMIT", "CREATED", "EXPIRES", "LAST USED", "NAME", "DIED", "REASON"}
-# As wide as a date.
-_NARROWEST = 10
-_BETWEEN = 2
+_UNLIMITED_WIDTH = 10_000
+MAX_NAME_LENGTH = 200
+# Columns that may be wrapped; the others are short, or are there to be copied.
+_WRAPPED = {"PROJECT", "LIMIT", "CREATED", "EXPIRES", "LAST USED", "NAME", "DIED", "REASON"}
+# The width of a date.
+_MIN_WRAPPED_WIDTH = 10
+_COLUMN_GAP = 2
 _COLOURS = {"live": "green", "expired": "yellow", "revoked": "red", "archived": "yellow"}
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def failures_in_one_line(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let a command end with exit code 1 and one line, not a traceback, when something outside is wrong."""
+    """Report errors of the database and the broker in one line with exit code 1, without a traceback."""
 
     @wraps(command)
     def guarded(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
@@ -57,7 +57,7 @@ def failures_in_one_line(command: Callable[Arguments, Result]) -> Callable[Argum
 
 @contextmanager
 def broker_client() -> Iterator[Any]:
-    """Open redis-py's client of the configured broker.
+    """Open a client of the configured broker.
 
     Raises BrokerError.
     """
@@ -67,7 +67,7 @@ def broker_client() -> Iterator[Any]:
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on a terminal, and nothing in a pipe; yields what to call with each step."""
+    """Show a progress bar on a terminal, and nothing in a pipe; yields a function that adds steps."""
     if not sys.stderr.isatty():
         yield lambda _steps: None
         return
@@ -76,27 +76,30 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def check_name(name: str, hint: str) -> None:
-    """Refuse a project's name that could not be read or typed, or that would be taken for an id."""
-    if not name or len(name) > LONGEST_NAME or not name.isprintable() or name != name.strip():
-        message = f"must be 1 to {LONGEST_NAME} printable characters, with no space before or after them."
+    """Check that a project's name is printable and cannot be taken for an id.
+
+    Raises BadParameter.
+    """
+    if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable() or name != name.strip():
+        message = f"must be 1 to {MAX_NAME_LENGTH} printable characters, with no space before or after them."
         raise click.BadParameter(message, param_hint=hint)
     if is_id(name, "proj"):
-        message = f"must be a name, and {name} has the form of a project's id."
+        message = f"must be a name, but {name} has the form of a project's id."
         raise click.BadParameter(message, param_hint=hint)
 
 
 def minute(moment: datetime | None) -> str:
-    """Write a moment, in UTC, as short as a table wants it."""
+    """Format a time for a table, in UTC and to the minute."""
     return moment.strftime("%Y-%m-%d %H:%M") if moment else ""
 
 
 def coloured(state: str) -> Text:
-    """Give a state its colour."""
+    """Return a state in its colour."""
     return Text(state, style=_COLOURS[state])
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one object as one line of JSON."""
+    """Print an object as one line of JSON."""
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
@@ -109,7 +112,7 @@ def print_list(
     to_cells: Callable[[Row], Sequence[str | Text]],
     if_none: str,
 ) -> None:
-    """Print rows as JSON, a line each, or as a table; a sentence where there are none."""
+    """Print rows as lines of JSON or as a table, which is replaced by ``if_none`` when it is empty."""
     if as_json:
         for row in rows:
             print_json(to_object(row))
@@ -120,22 +123,22 @@ def print_list(
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print rows as a table of which nothing is ever cut.
+    """Print rows as a table, without truncating anything.
 
-    Where a terminal is too narrow, long names and dates are broken; where that is not enough, and in a pipe,
-    each row is one long line.
+    On a narrow terminal long names and dates are wrapped. If that is not enough, and in a pipe, each row is
+    one long line.
     """
-    # As text, because rich would take a name such as [red] for its own markup.
+    # As Text, because rich would interpret a name such as [red] as markup.
     cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in (columns, *rows)]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    least = 0
+    min_width = 0
     for name, *column in zip(columns, *cells, strict=True):
         width = max(cell.cell_len for cell in column)
-        table.add_column(name, no_wrap=name not in _BREAKABLE, overflow="fold")
-        least += _BETWEEN + (min(width, _NARROWEST) if name in _BREAKABLE else width)
+        table.add_column(name, no_wrap=name not in _WRAPPED, overflow="fold")
+        min_width += _COLUMN_GAP + (min(width, _MIN_WRAPPED_WIDTH) if name in _WRAPPED else width)
     for row in cells[1:]:
         table.add_row(*row)
     console = Console()
-    if not console.is_terminal or least - _BETWEEN > console.width:
-        console = Console(width=_NO_TERMINAL_WIDTH)
+    if not console.is_terminal or min_width - _COLUMN_GAP > console.width:
+        console = Console(width=_UNLIMITED_WIDTH)
     console.print(table)

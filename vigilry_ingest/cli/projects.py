@@ -1,4 +1,4 @@
-"""``flask projects``: listing, renaming, archiving and limiting projects."""
+"""``flask projects``: list, rename, archive and limit projects."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -31,18 +31,18 @@ from vigilry_ingest.storage.models import Project
 
 Arguments = ParamSpec("Arguments")
 
-# Beyond it an event would have to come within less than a microsecond, the broker's own measure of time.
-_MOST = 1_000_000
+# One event per microsecond, the resolution of the broker's clock.
+_MAX_RATE = 1_000_000
 
-projects_group = Group("projects", help="Projects: list, rename, archive, limit.")
+projects_group = Group("projects", help="Manage projects.")
 
 
-def _changes(command: Callable[Arguments, Project]) -> Callable[..., None]:
-    """Let a command that changes a project show it."""
+def _prints_project(command: Callable[Arguments, Project]) -> Callable[..., None]:
+    """Print the project that a command returns."""
 
     @wraps(command)
     @failures_in_one_line
-    def shown(*args: Arguments.args, **options: Arguments.kwargs) -> None:
+    def printed(*args: Arguments.args, **options: Arguments.kwargs) -> None:
         as_json = options.pop("as_json")
         project = command(*args, **options)
         if as_json:
@@ -50,21 +50,21 @@ def _changes(command: Callable[Arguments, Project]) -> Callable[..., None]:
         else:
             click.echo(f"{project.name} ({project.id}) is {_state(project)}, limit: {_limit(project)}.")
 
-    return shown
+    return printed
 
 
 @projects_group.command("list")
 @json_option
 @failures_in_one_line
 def list_command(as_json: bool) -> None:
-    """List every project."""
+    """List all projects."""
     print_list(
         list_projects(services().engine),
         as_json=as_json,
         to_object=_as_listed_object,
         columns=("PROJECT", "ID", "STATE", "LIVE KEYS", "LIMIT", "CREATED", "LAST USED"),
         to_cells=_as_row,
-        if_none="No projects yet: `flask keys mint PROJECT` makes the first.",
+        if_none="There are no projects: make one with `flask keys mint PROJECT`.",
     )
 
 
@@ -72,11 +72,11 @@ def list_command(as_json: bool) -> None:
 @click.argument("project")
 @click.argument("name")
 @json_option
-@_changes
+@_prints_project
 def rename_command(project: str, name: str) -> Project:
-    """Give PROJECT another name.
+    """Rename PROJECT.
 
-    PROJECT is a name or an id. Its id and its keys stay.
+    PROJECT is a name or an id. The id and the keys stay the same.
     """
     check_name(name, "NAME")
     try:
@@ -88,11 +88,11 @@ def rename_command(project: str, name: str) -> Project:
 @projects_group.command("archive")
 @click.argument("project")
 @json_option
-@_changes
+@_prints_project
 def archive_command(project: str) -> Project:
-    """Refuse all keys of PROJECT from now on.
+    """Disable all keys of PROJECT.
 
-    Holds on every worker within VIGILRY_KEY_CACHE_TTL_S. Its events stay.
+    Takes effect on all web workers within VIGILRY_KEY_CACHE_TTL_S. Stored events are kept.
     """
     return archive(services().engine, project, is_archived=True)
 
@@ -100,27 +100,29 @@ def archive_command(project: str) -> Project:
 @projects_group.command("unarchive")
 @click.argument("project")
 @json_option
-@_changes
+@_prints_project
 def unarchive_command(project: str) -> Project:
-    """Take PROJECT back from the archive; its keys work again."""
+    """Restore PROJECT from the archive; its keys work again."""
     return archive(services().engine, project, is_archived=False)
 
 
 @projects_group.command("limit")
 @click.argument("project")
-@click.option("--per-second", type=click.IntRange(1, _MOST), help="Events a second, in the long run.")
-@click.option("--burst", type=click.IntRange(1, _MOST), help="Events at once.  [default: as --per-second]")
-@click.option("--none", "is_lifted", is_flag=True, help="Lift the limit.")
+@click.option("--per-second", type=click.IntRange(1, _MAX_RATE), help="Events per second, on average.")
+@click.option(
+    "--burst", type=click.IntRange(1, _MAX_RATE), help="Events at once.  [default: the value of --per-second]"
+)
+@click.option("--none", "is_removed", is_flag=True, help="Remove the limit.")
 @json_option
-@_changes
-def limit_command(project: str, per_second: int | None, burst: int | None, is_lifted: bool) -> Project:
-    """Limit what PROJECT may send.
+@_prints_project
+def limit_command(project: str, per_second: int | None, burst: int | None, is_removed: bool) -> Project:
+    """Limit how many events PROJECT may send.
 
-    Counted exactly over all workers and hosts; a batch counts by its events. What is over the limit is
-    refused with 429. Holds on every worker within VIGILRY_KEY_CACHE_TTL_S.
+    Counted exactly across all workers and hosts; each event of a batch counts. Requests over the limit are
+    rejected with 429. Takes effect on all web workers within VIGILRY_KEY_CACHE_TTL_S.
     """
-    if is_lifted == (per_second is not None) or (is_lifted and burst is not None):
-        raise click.UsageError("Say either --per-second, with or without --burst, or --none.")
+    if is_removed == (per_second is not None) or (is_removed and burst is not None):
+        raise click.UsageError("Specify either --per-second, optionally with --burst, or --none.")
     quota = None if per_second is None else Quota(per_second, burst or per_second)
     return limit(services().engine, project, quota)
 

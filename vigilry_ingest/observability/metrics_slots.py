@@ -1,4 +1,4 @@
-"""Where the web workers keep their counts: one folder for the service, in it a slot for each worker alive."""
+"""Files of the web workers' metrics: a folder for the service, with a slot for each live worker."""
 
 import atexit
 import os
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Slot(NamedTuple):
-    """A worker's place: its number, and the folder that it shares with the others."""
+    """A worker's slot number, and the folder that all workers share."""
 
     folder: Path
     number: int
@@ -21,31 +21,31 @@ _mine: Slot | None = None
 
 
 def free_slot(taken: Iterable[Slot]) -> Slot:
-    """Give the lowest place that no living worker has; called in gunicorn's master, which owns the folder.
+    """Return the lowest slot that no live worker has; called in gunicorn's master, which owns the folder.
 
-    A worker goes on with the counts of the dead one whose place it gets, so that no count is lost over
-    restarts and there are never more files than workers were alive at once.
+    A new worker continues the counts of the worker that had the slot before, so no count is lost on restarts,
+    and there are never more files than there were workers at once.
     """
     numbers = {slot.number for slot in taken}
     return Slot(_shared_folder(), min(set(range(len(numbers) + 1)) - numbers))
 
 
 def take(slot: Slot) -> None:
-    """Take a place, in the worker."""
+    """Set the slot of this process; called in the worker."""
     global _mine
     _mine = slot
 
 
 def my_slot() -> Slot | None:
-    """Give this process's place; None outside gunicorn's workers."""
+    """Return the slot of this process; None outside gunicorn's workers."""
     return _mine
 
 
 def _shared_folder() -> Path:
     global _folder
     if _folder is None:
-        # In memory where there is such a place: each count is a write.
-        memory = Path("/dev/shm")  # noqa: S108  mkdtemp makes a folder that nobody else may enter
+        # In memory if possible, as each count is a write.
+        memory = Path("/dev/shm")  # noqa: S108  mkdtemp makes a folder that only its owner may enter
         _folder = Path(
             tempfile.mkdtemp(
                 prefix="vigilry-metrics-", dir=memory if os.access(memory, os.W_OK | os.X_OK) else None
@@ -56,6 +56,6 @@ def _shared_folder() -> Path:
 
 
 def _remove(folder: Path, owner: int) -> None:
-    # A fork inherits what is registered.
+    # Forked workers inherit the exit handler.
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""The tracing room: W3C trace contexts, and OpenTelemetry's spans when they are switched on.
+"""W3C trace contexts, and OpenTelemetry spans when tracing is on.
 
-Nothing of OpenTelemetry is imported otherwise. Spans hold no key, no payload and no message.
+OpenTelemetry is imported only when tracing is on. Spans contain no keys, payloads or messages.
 """
 
 import re
@@ -11,29 +11,29 @@ from typing import Any
 from vigilry_ingest.config.settings import ConfigError
 from vigilry_ingest.domain.handler import Delivered, Handler
 
-# https://www.w3.org/TR/trace-context/#traceparent-header, version 00; ids of zeros only are invalid.
+# https://www.w3.org/TR/trace-context/#traceparent-header, version 00; all-zero ids are invalid.
 _TRACEPARENT = re.compile(
     r"00-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})", re.ASCII
 )
 _SAMPLED = 1
 
-# OpenTelemetry's own classes are not there without the extra.
+# OpenTelemetry's classes are not available without the extra.
 Span = Any
 
 
 def checked_traceparent(header: str | None) -> str | None:
-    """Give a traceparent back when it is a valid one; nobody is refused for another."""
+    """Return a traceparent if it is valid, and None otherwise; requests are not rejected for it."""
     return header if header and _TRACEPARENT.fullmatch(header) else None
 
 
 def traceparent_of(span: Span) -> str:
-    """Write a span's context as a traceparent."""
+    """Return the context of a span as a traceparent."""
     context = span.get_span_context()
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
 
 
 def end_request(span: Span, *, endpoint: str, status: int, refusal: str) -> None:
-    """End a request's span, in the words of OpenTelemetry's conventions for HTTP servers."""
+    """End a request's span, following OpenTelemetry's semantic conventions for HTTP servers."""
     from opentelemetry.trace import StatusCode
 
     span.set_attribute("http.request.method", "POST")
@@ -47,9 +47,9 @@ def end_request(span: Span, *, endpoint: str, status: int, refusal: str) -> None
 
 
 def make_tracing() -> "Tracing":
-    """Switch tracing on for this process; the exporter is set up by OpenTelemetry's ``OTEL_*`` variables.
+    """Enable tracing in this process; OpenTelemetry's ``OTEL_*`` variables configure the exporter.
 
-    To be called after a fork, since it starts the exporter's thread. Raises ConfigError without the extra.
+    Call it after a fork, as it starts the exporter's thread. Raises ConfigError without the extra.
     """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -73,32 +73,34 @@ class Tracing:
         self._tracer = provider.get_tracer("vigilry_ingest")
 
     def begin_request(self, name: str, traceparent: str | None) -> Span:
-        """Begin a request's span, in the sender's trace when its traceparent is a valid one."""
+        """Start a request's span, in the sender's trace if its traceparent is valid."""
         from opentelemetry.trace import SpanKind
 
         return self._tracer.start_span(name, context=_context(traceparent), kind=SpanKind.SERVER)
 
     def around(self, handler: Handler, group: str) -> Handler:
-        """Let a worker's handler leave a span for each event that belongs to a sampled trace.
+        """Wrap a worker's handler to record a span for each event that belongs to a sampled trace.
 
-        All spans of one call begin and end with it: the handler has its events at once.
+        All spans of a call have its start and end, as the handler gets its events in batches.
         """
 
         def traced(events: Sequence[Delivered]) -> None:
-            begun_ns = time.time_ns()
+            start_ns = time.time_ns()
             try:
                 handler(events)
             except Exception as error:
-                self._leave_spans(events, group, begun_ns, type(error).__name__)
+                self._record_spans(events, group, start_ns, type(error).__name__)
                 raise
-            self._leave_spans(events, group, begun_ns, None)
+            self._record_spans(events, group, start_ns, None)
 
         return traced
 
-    def _leave_spans(self, events: Sequence[Delivered], group: str, begun_ns: int, error: str | None) -> None:
+    def _record_spans(
+        self, events: Sequence[Delivered], group: str, start_ns: int, error: str | None
+    ) -> None:
         from opentelemetry.trace import SpanKind, StatusCode
 
-        ended_ns = time.time_ns()
+        end_ns = time.time_ns()
         for event in events:
             if not _is_sampled(event.traceparent):
                 continue
@@ -106,7 +108,7 @@ class Tracing:
                 f"process {event.kind}",
                 context=_context(event.traceparent),
                 kind=SpanKind.CONSUMER,
-                start_time=begun_ns,
+                start_time=start_ns,
                 # https://opentelemetry.io/docs/specs/semconv/messaging/
                 attributes={
                     "messaging.system": "redis",
@@ -121,7 +123,7 @@ class Tracing:
             if error is not None:
                 span.set_attribute("error.type", error)
                 span.set_status(StatusCode.ERROR)
-            span.end(ended_ns)
+            span.end(end_ns)
 
 
 def _is_sampled(traceparent: str | None) -> bool:
@@ -134,7 +136,7 @@ def _context(traceparent: str | None) -> Any:
 
     match = _TRACEPARENT.fullmatch(traceparent or "")
     if match is None:
-        # Not the current context: under gevent that may be another request's.
+        # Not the current context, which under gevent may be that of another request.
         return Context()
     parent = SpanContext(
         int(match["trace"], 16), int(match["span"], 16), is_remote=True,

@@ -1,1 +1,1 @@
-"""The database room: tables, engine and migrations, on SQLite and PostgreSQL alike."""
+"""SQL storage on SQLite and PostgreSQL: models, migrations, engine, event writer and queries."""

@@ -1,4 +1,4 @@
-"""Inserting many rows at once, and passing over those that are there already."""
+"""Bulk inserts that skip rows which already exist."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,10 +19,9 @@ def insert_new_rows(connection: Connection, table: type[Base], rows: Rows) -> No
 
 
 def copy_new_rows(connection: Connection, table: type[Base], rows: Rows) -> None:
-    """Insert rows on PostgreSQL by way of COPY.
+    """Insert rows on PostgreSQL with COPY, which is much faster than an INSERT for each row.
 
-    Measured through the whole worker in alternating runs: 17.7k to 19.0k events a second, against 10.0k to
-    13.2k with an INSERT for each row. Raises what SQLAlchemy raises.
+    Raises SQLAlchemy's exceptions.
     """
     if not rows:
         return
@@ -38,10 +37,10 @@ def copy_new_rows(connection: Connection, table: type[Base], rows: Rows) -> None
             for row in rows:
                 copy.write_row(tuple(row.values()))
     except dialect.loaded_dbapi.Error as error:
-        # The driver was asked directly, so its errors do not come by way of SQLAlchemy.
+        # COPY bypasses SQLAlchemy, which therefore has not wrapped the driver's error.
         raise DBAPIError.instance(
             f"COPY {name}", None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
         ) from error
     connection.exec_driver_sql(
-        f"INSERT INTO {name} ({columns}) SELECT {columns} FROM new_{name} ON CONFLICT DO NOTHING"  # noqa: S608  names of ours
+        f"INSERT INTO {name} ({columns}) SELECT {columns} FROM new_{name} ON CONFLICT DO NOTHING"  # noqa: S608  constant names
     )

@@ -1,4 +1,4 @@
-"""The default handler of the worker: events into SQL, once each whatever is delivered again."""
+"""Default handler of the worker: stores events in SQL, once each even when redelivered."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -14,19 +14,19 @@ from vigilry_ingest.storage.engine import DatabaseError, session_on
 from vigilry_ingest.storage.models import EventCorrelation, StoredEvent
 from vigilry_ingest.stream.redis_keys import job_number_of
 
-# The lengths of the columns; a correlation key beyond them is kept in the event, and not found by.
-_LONGEST_NAME = _LONGEST_VALUE = 200
-# A btree of PostgreSQL takes no more than about 2,700 bytes a row; the event's type stands in one.
-_LONGEST_TYPE = 500
+# The lengths of the columns. A longer correlation key or value is kept in the event, but is not searchable.
+_MAX_NAME_LENGTH = _MAX_VALUE_LENGTH = 200
+# The type is indexed, and PostgreSQL limits an entry of a btree to about 2,700 bytes.
+_MAX_TYPE_LENGTH = 500
 
-# A batch that the database has not taken by then is written again; what it took after all is there once.
-_ANSWER_S = 10.0
+# A batch that is not written within this time is retried; rows that were written after all are skipped then.
+_TIMEOUT_S = 10.0
 
 _read_correlation = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Store:
-    """Writes batches of events; safe to call with what was written before."""
+    """Writes batches of events; idempotent."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -35,13 +35,13 @@ class Store:
     def write(self, events: Sequence[Delivered]) -> None:
         """Write a batch in one transaction.
 
-        Raises TryLater when the database cannot be used, because no event is at fault then.
+        Raises TryLater when the database cannot be used, as no event is at fault.
         """
         now = datetime.now(UTC)
         rows = [_row(event, now) for event in events]
         correlations = [row for event in events if event.correlation for row in _correlations(event)]
         try:
-            run_with_deadline(lambda: self._write(rows, correlations), _ANSWER_S)
+            run_with_deadline(lambda: self._write(rows, correlations), _TIMEOUT_S)
         except DatabaseError as error:
             raise TryLater(str(error)) from error
 
@@ -58,7 +58,7 @@ def _row(event: Delivered, now: datetime) -> dict[str, Any]:
         "project_id": event.project_id,
         "environment": event.environment,
         "kind": event.kind,
-        "type": _storable(event.type)[:_LONGEST_TYPE],
+        "type": _storable(event.type)[:_MAX_TYPE_LENGTH],
         "severity": event.severity,
         "source": None if event.source is None else _storable(event.source),
         "message": _storable(event.message),
@@ -73,18 +73,19 @@ def _row(event: Delivered, now: datetime) -> dict[str, Any]:
 
 
 def _correlations(event: Delivered) -> Iterator[dict[str, str]]:
-    """Take out the keys whose values are no objects or arrays; a string is kept without its quotes."""
+    """Yield a row for each correlation key with a scalar value; strings are stored without quotes."""
     seen = set()
     for name, raw in _read_correlation(event.correlation or b"{}").items():
         text = bytes(raw)
         value = msgspec.json.decode(text, type=str) if text.startswith(b'"') else text.decode()
         name, value = _storable(name), _storable(value)
-        if text[:1] in b"{[" or len(name) > _LONGEST_NAME or len(value) > _LONGEST_VALUE or name in seen:
+        is_too_long = len(name) > _MAX_NAME_LENGTH or len(value) > _MAX_VALUE_LENGTH
+        if text[:1] in b"{[" or is_too_long or name in seen:
             continue
         seen.add(name)
         yield {"event_id": event.id, "name": name, "project_id": event.project_id, "value": value}
 
 
 def _storable(text: str) -> str:
-    """Replace U+0000, which PostgreSQL's text cannot hold, by U+FFFD; the stream's entry still has it."""
+    """Replace U+0000, which PostgreSQL cannot store, with U+FFFD; the stream entry is unchanged."""
     return text.replace("\x00", "\ufffd")

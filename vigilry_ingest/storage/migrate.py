@@ -1,4 +1,4 @@
-"""Bringing a database to the tables of this version."""
+"""Schema migrations."""
 
 import zlib
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from sqlalchemy import Connection, Engine, text
 
 from vigilry_ingest.storage.engine import DatabaseError, make_folder_of, translated_errors
 
-# Advisory locks are numbers; this one is ours.
+# Advisory locks are identified by numbers.
 _LOCK = zlib.crc32(b"vigilry-ingest migrations")
 
 
 def upgrade(engine: Engine) -> list[str]:
-    """Apply the migrations that are missing and return their names, oldest first.
+    """Apply pending migrations and return their names, oldest first.
 
-    Safe to run from several hosts at once: the others wait for the first. Raises DatabaseError when the
-    database cannot be reached, or was made by a later version.
+    Safe to run on several hosts at once: the others wait for the first. Raises DatabaseError when the
+    database cannot be used, or was migrated by a later version.
     """
     make_folder_of(engine)
     config = _config()
-    with translated_errors(), _later_version(), engine.begin() as connection:
+    with translated_errors(), _refuse_later_version(), engine.begin() as connection:
         _wait_for_others(connection)
         before = MigrationContext.configure(connection).get_current_revision()
         config.attributes["connection"] = connection
@@ -37,7 +37,7 @@ def upgrade(engine: Engine) -> list[str]:
 
 def _wait_for_others(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
-        # The others take as long as the migration, and that as long as it must.
+        # Waiting for another migration may take longer than a statement is allowed to.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     else:
@@ -45,11 +45,13 @@ def _wait_for_others(connection: Connection) -> None:
 
 
 @contextmanager
-def _later_version() -> Iterator[None]:
+def _refuse_later_version() -> Iterator[None]:
     try:
         yield
     except CommandError as error:
-        raise DatabaseError(f"The database belongs to another version of this program: {error}.") from error
+        raise DatabaseError(
+            f"The database was migrated by another version of this program: {error}."
+        ) from error
 
 
 def _config() -> AlembicConfig:

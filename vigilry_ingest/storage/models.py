@@ -1,4 +1,4 @@
-"""The tables: projects and their keys, and the events that the default worker stores."""
+"""Database models: projects, API keys and stored events."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,20 +10,20 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A moment in UTC: SQLite forgets the zone, and PostgreSQL answers in the session's."""
+    """A time in UTC; SQLite drops the time zone, and PostgreSQL returns that of the session."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
-        """Give the moment in UTC."""
+        """Return the time in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
-    """All tables, with names for their constraints, so that a migration can name them too."""
+    """Base of all models; names the constraints, so that migrations can refer to them."""
 
     metadata = MetaData(
         naming_convention={
@@ -37,9 +37,10 @@ class Base(DeclarativeBase):
 
 
 class Project(Base):
-    """One sender's application; its events stay in order on one stream.
+    """A sending application; its events stay in order on one stream.
 
-    ``rate_per_second`` and ``burst`` are its quota, both or neither; an archived project's keys open nothing.
+    ``rate_per_second`` and ``burst`` are its quota and are set together. The keys of an archived project are
+    rejected.
     """
 
     __tablename__ = "projects"
@@ -53,7 +54,7 @@ class Project(Base):
 
 
 class ApiKey(Base):
-    """A key of a project, as its SHA-256 digest; ``hint`` is its visible beginning, and finds the row."""
+    """A key of a project, stored as its SHA-256 digest; rows are found by ``hint``, its visible start."""
 
     __tablename__ = "api_keys"
 
@@ -66,33 +67,33 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
-    # To within a few minutes.
+    # Accurate to a few minutes.
     last_used_at: Mapped[datetime | None]
 
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
 
 
 class StoredEvent(Base):
-    """One processed event; ``correlation`` and ``payload`` are JSON text, as the sender wrote it.
+    """A processed event; ``correlation`` and ``payload`` are JSON text exactly as sent.
 
-    They are text and no JSON type, because PostgreSQL's jsonb writes numbers anew and refuses ``\\u0000``.
-    ``job_number`` is the jobId without its ``bull-``.
+    They are not of a JSON type, as PostgreSQL's jsonb normalizes numbers and rejects ``\\u0000``.
+    ``job_number`` is the jobId without ``bull-``.
     """
 
     __tablename__ = "events"
     __table_args__ = (
-        # What a support engineer asks: a project's events by time, narrowed by type or by severity.
+        # A project's events by time, optionally of one type or severity.
         Index("ix_events_project_time", "project_id", "received_at"),
         Index("ix_events_project_type_time", "project_id", "type", "received_at"),
         Index("ix_events_project_severity_time", "project_id", "severity", "received_at"),
-        # And across projects: the newest, and a job's, which is also the order of a replay.
+        # Across projects: the newest events, and those of a job, which is also the order of a replay.
         Index("ix_events_time", "received_at", "id"),
         Index("ix_events_job", "job_number", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     job_number: Mapped[int] = mapped_column(BigInteger)
-    # No foreign key: what was accepted is stored, whatever has become of the project meanwhile.
+    # No foreign key: an accepted event is stored even if its project is gone.
     project_id: Mapped[str] = mapped_column(String(40))
     environment: Mapped[str] = mapped_column(String(20))
     kind: Mapped[str] = mapped_column(String(20))
@@ -110,7 +111,7 @@ class StoredEvent(Base):
 
 
 class EventCorrelation(Base):
-    """One key of an event's correlation, so that events can be found by it."""
+    """A key of an event's correlation, by which the event can be found."""
 
     __tablename__ = "event_correlations"
     __table_args__ = (Index("ix_event_correlations_lookup", "name", "value", "project_id"),)

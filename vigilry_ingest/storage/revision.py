@@ -1,7 +1,4 @@
-"""Which of the migrations a database has had, told without Alembic.
-
-Alembic takes a fifth of the time that a process needs to start, and only what applies migrations needs it.
-"""
+"""Applied schema revision, read without Alembic, which would slow down the start of every process."""
 
 from pathlib import Path
 
@@ -11,14 +8,14 @@ from vigilry_ingest.storage.engine import NotMigrated, session_on
 
 # Alembic's own table: https://alembic.sqlalchemy.org/en/latest/api/runtime.html
 _APPLIED = Table("alembic_version", MetaData(), Column("version_num", String(32)))
-# The revisions that this version knows, newest last: the name of each migration's file begins with its own.
+# The revisions that this version knows, newest last; file names begin with the revision.
 _KNOWN = sorted(
     path.name.partition("_")[0] for path in (Path(__file__).parent / "migrations/versions").glob("[0-9]*.py")
 )
 
 
 def check_migrated(engine: Engine) -> None:
-    """Check that the database has the tables of this version; those of a later one hold them too.
+    """Check that the database has the tables of this version or a later one.
 
     Raises NotMigrated, and DatabaseError when the database cannot be reached.
     """
@@ -28,7 +25,7 @@ def check_migrated(engine: Engine) -> None:
 
 
 def unknown_revision(engine: Engine) -> str | None:
-    """Give the database's revision when this version does not know it, because a later one made it.
+    """Return the database's revision if this version does not know it, as a later one migrated it.
 
     Raises NotMigrated and DatabaseError.
     """

@@ -1,4 +1,4 @@
-"""Alembic's way in: run the migrations on the connection that ``db.migrate`` hands over."""
+"""Alembic's entry point; runs the migrations on the connection of ``storage.migrate``."""
 
 from alembic import context
 
@@ -7,7 +7,7 @@ from vigilry_ingest.storage.models import Base
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
-    # SQLite can alter hardly anything in place; Alembic then copies the table.
+    # SQLite can alter little in place; Alembic copies the table instead.
     render_as_batch=True,
 )
 with context.begin_transaction():

@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply: only columns that may be empty, so that the version before goes on."""
+    """Apply; the columns are nullable, so that the previous version keeps working."""
     moment = sa.DateTime(timezone=True)
     op.add_column("projects", sa.Column("archived_at", moment, nullable=True))
     op.add_column("projects", sa.Column("rate_per_second", sa.Integer(), nullable=True))
@@ -19,7 +19,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Revert."""
     op.drop_column("api_keys", "last_used_at")
     for column in ("burst", "rate_per_second", "archived_at"):
         op.drop_column("projects", column)

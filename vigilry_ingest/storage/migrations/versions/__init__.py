@@ -1,1 +1,1 @@
-"""One file a migration, in order."""
+"""Migrations, one file each, applied in order of their numbers."""
