@@ -15,6 +15,7 @@ from vigilry_ingest.stream.connection.client import make_client
 from vigilry_ingest.stream.consuming.dispatcher import Dispatcher
 from vigilry_ingest.stream.consuming.leases import Leases
 from vigilry_ingest.stream.consuming.pending import has_strays, make_group, pending_ids, remove_idle_consumers
+from vigilry_ingest.stream.consuming.process import end_process
 from vigilry_ingest.stream.consuming.retention import trim
 from vigilry_ingest.stream.consuming.stop_flag import StopFlag
 from vigilry_ingest.stream.consuming.stream_reader import BLOCK_MS, StreamReader
@@ -98,7 +99,7 @@ class Consumer:
             # A call cannot be interrupted from outside. Its leases run out, another worker takes over, and
             # the event that hangs every worker ends in the dead letters.
             _log.critical("the handler has hung for %.0f s; this worker ends", busy_s)
-            os._exit(1)
+            end_process()
 
 
 class _Turns:

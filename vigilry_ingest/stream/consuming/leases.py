@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from redis.exceptions import RedisClusterException, RedisError
 
+from vigilry_ingest.stream.consuming.process import end_process
 from vigilry_ingest.stream.redis_keys import lease_key, members_key
 
 _log = logging.getLogger(__name__)
@@ -104,9 +105,14 @@ class Leases:
             _log.warning("leases were not given back, and run out in %s s: %s", LEASE_S, error)
 
     def _keep(self) -> None:
-        while not self._stopping.wait(_TICK_S):
-            self._on_tick()
-            self._tick()
+        try:
+            while not self._stopping.wait(_TICK_S):
+                self._on_tick()
+                self._tick()
+        except Exception:
+            # Without this thread the leases expire, and nothing notices a handler that hangs.
+            _log.critical("the lease renewal failed; this worker ends", exc_info=True)
+            end_process()
 
     def _tick(self) -> None:
         with self._ticking:
