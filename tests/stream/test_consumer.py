@@ -25,9 +25,9 @@ from vigilry_ingest.domain.handler import Delivered, TryLater
 from vigilry_ingest.stream.consuming.consumer import Consumer
 from vigilry_ingest.stream.consuming.dead_letters import DeadLetter, dead_letters
 from vigilry_ingest.stream.consuming.dispatcher import Dispatcher
-from vigilry_ingest.stream.consuming.leases import LEASE_S
 from vigilry_ingest.stream.consuming.pending import Delivery, make_group, remove_idle_consumers
 from vigilry_ingest.stream.consuming.stop_flag import StopFlag
+from vigilry_ingest.stream.consuming.timing import Timing
 from vigilry_ingest.stream.errors import BrokerError
 from vigilry_ingest.stream.publishing.publisher import Publisher
 from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, dead_key, events_key, lease_key, partition_of
@@ -35,6 +35,7 @@ from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, dead_key, events_key
 GROUP = DEFAULT_GROUP
 STOPPING = (StopFlag.wait.__code__, StopFlag.is_set.__code__)
 PARTITIONS = 6
+LEASE_S = Timing().lease_s
 # What a busy machine may add to any stated time.
 SLACK_S = 1.5
 

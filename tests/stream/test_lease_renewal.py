@@ -93,7 +93,7 @@ def worker(proxy: RewritingProxy, broker: Valkey, tmp_path: Path) -> Iterator[Wo
         "VIGILRY_DATABASE_URL": f"sqlite:///{tmp_path}/unused.db",
         FOLDER: str(tmp_path),
     }
-    with Worker(settings, "--handler", "tests.fixtures.handlers:obey") as worker:
+    with Worker(settings, "--handler", "tests.fixtures.handlers:obey", "--lease-s", "1") as worker:
         wait_until(lambda: holder(broker), 5.0, "the worker has its partition", log=worker.log_text)
         yield worker
 
@@ -125,6 +125,21 @@ def publish(broker: Valkey, message: str) -> None:
 
 def is_in(notes: Path, step: str, message: str) -> bool:
     return message in [event["message"] for event in read_notes(notes, step)]
+
+
+def test_a_worker_renews_its_leases_for_the_time_that_the_operator_chose(
+    broker: Valkey, worker: Worker
+) -> None:
+    ends = set()
+
+    def is_renewed() -> bool:
+        ends.add(broker.ask("PEXPIRETIME", lease_key(0, DEFAULT_GROUP)))
+        return len(ends) > 3
+
+    wait_until(is_renewed, 5.0, "the lease is renewed three times")
+    assert 0 < broker.ask("PTTL", lease_key(0, DEFAULT_GROUP)) <= 1000
+    worker.kill()
+    wait_until(lambda: holder(broker) is None, 2.0, "the lease has expired")
 
 
 def test_an_unexpected_error_in_the_renewal_ends_the_idle_worker_so_that_it_is_restarted(

@@ -17,6 +17,7 @@ from vigilry_ingest.observability.metrics import registry_with
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.event_writer import Store
 from vigilry_ingest.stream.consuming.consumer import Consumer, Limits
+from vigilry_ingest.stream.consuming.timing import Timing
 from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, is_group_name
 
 _log = logging.getLogger(__name__)
@@ -61,6 +62,10 @@ def _address(_context: click.Context, _option: click.Parameter, given: str | Non
     help="Seconds after which a call of the handler is taken to hang, and the worker exits.",
 )  # fmt: skip
 @click.option(
+    "--lease-s", type=FiniteRange(0.5, 300), default=Timing().lease_s, show_default=True,
+    help="Seconds after which the partitions of a worker that died go to other workers.",
+)  # fmt: skip
+@click.option(
     "--metrics", "metrics_address", metavar="HOST:PORT", callback=_address,
     help="Serve the worker's Prometheus metrics on this address.  [default: off]",
 )  # fmt: skip
@@ -71,6 +76,7 @@ def worker_command(
     batch: int,
     deliveries: int,
     handler_timeout: float,
+    lease_s: float,
     metrics_address: tuple[str, int] | None,
 ) -> None:
     """Process the events of a consumer group.
@@ -88,6 +94,7 @@ def worker_command(
         group=group,
         partitions=parts.config.stream_partitions,
         limits=Limits(batch, deliveries, handler_timeout),
+        timing=Timing(lease_s=lease_s),
     )
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

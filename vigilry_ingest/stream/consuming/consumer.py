@@ -18,13 +18,10 @@ from vigilry_ingest.stream.consuming.pending import has_strays, make_group, pend
 from vigilry_ingest.stream.consuming.process import end_process
 from vigilry_ingest.stream.consuming.retention import trim
 from vigilry_ingest.stream.consuming.stop_flag import StopFlag
-from vigilry_ingest.stream.consuming.stream_reader import BLOCK_MS, StreamReader
+from vigilry_ingest.stream.consuming.stream_reader import StreamReader
+from vigilry_ingest.stream.consuming.timing import Timing
 
 _log = logging.getLogger(__name__)
-
-_CLIENT_TIMEOUT_S = 5.0
-_TIDY_EVERY_S = 1.0
-_MAX_PAUSE_S = 5.0
 
 
 class Limits(NamedTuple):
@@ -46,7 +43,8 @@ class Consumer:
     """
 
     def __init__(
-        self, url: str, handler: Handler, *, group: str, partitions: int, limits: Limits = Limits()  # noqa: B008  immutable
+        self, url: str, handler: Handler, *, group: str, partitions: int,
+        limits: Limits = Limits(), timing: Timing = Timing(),  # noqa: B008  immutable
     ) -> None:  # fmt: skip
         """Prepare; nothing is connected yet. Raises ConfigError."""
         self._address = read_address(url)
@@ -54,6 +52,7 @@ class Consumer:
         self._group = group
         self._partitions = partitions
         self._limits = limits
+        self._timing = timing
         self._name = new_id(f"{socket.gethostname()}:{os.getpid()}")
         self._stopping = StopFlag()
 
@@ -67,29 +66,32 @@ class Consumer:
         while not self._stopping.wait(pause_s):
             begun_at = time.monotonic()
             try:
-                with make_client(self._address, timeout_s=_CLIENT_TIMEOUT_S) as client:
+                with make_client(self._address, timeout_s=self._timing.client_timeout_s) as client:
                     self._work(client)
             except (RedisError, RedisClusterException) as error:
-                has_worked = time.monotonic() - begun_at > _MAX_PAUSE_S
-                pause_s = 0.1 if has_worked or not pause_s else min(pause_s * 2, _MAX_PAUSE_S)
+                max_pause_s = self._timing.max_reconnect_pause_s
+                has_worked = time.monotonic() - begun_at > max_pause_s
+                pause_s = 0.1 if has_worked or not pause_s else min(pause_s * 2, max_pause_s)
                 _log.warning("the broker fails, trying again in %.1f s: %s", pause_s, str(error)[:200])
 
     def _work(self, client: Any) -> None:
         hands = Dispatcher(
             client, self._handler, group=self._group, name=self._name,
             max_deliveries=self._limits.deliveries, stopping=self._stopping,
-            held=lambda: leases.still_held(),
+            held=lambda: leases.still_held(), timing=self._timing,
         )  # fmt: skip
         leases = Leases(
             client, group=self._group, name=self._name, partitions=self._partitions,
-            on_tick=lambda: self._end_when_hung(hands),
+            timing=self._timing, on_tick=lambda: self._end_when_hung(hands),
         )  # fmt: skip
         intake = StreamReader(
             client, group=self._group, name=self._name, batch=self._limits.batch,
-            is_cluster=self._address.form == "cluster",
+            is_cluster=self._address.form == "cluster", timing=self._timing,
         )  # fmt: skip
         with leases:
-            turns = _Turns(client, hands, leases, intake, group=self._group, name=self._name)
+            turns = _Turns(
+                client, hands, leases, intake, group=self._group, name=self._name, timing=self._timing
+            )
             while not self._stopping.is_set():
                 turns.take(self._stopping)
 
@@ -106,14 +108,16 @@ class _Turns:
     """The turns of a worker on one client: take over, try again, read, hand over, tidy up."""
 
     def __init__(
-        self, client: Any, hands: Dispatcher, leases: Leases, intake: StreamReader, *, group: str, name: str
-    ) -> None:
+        self, client: Any, hands: Dispatcher, leases: Leases, intake: StreamReader, *, group: str, name: str,
+        timing: Timing,
+    ) -> None:  # fmt: skip
         self._client = client
         self._hands = hands
         self._leases = leases
         self._intake = intake
         self._group = group
         self._name = name
+        self._timing = timing
         self._known: set[int] = set()
         self._tidied_at = 0.0
 
@@ -133,7 +137,7 @@ class _Turns:
             self._hands.forget_all_but(held)
             self._hands.try_again()
             if not held:
-                stopping.wait(BLOCK_MS / 1000)
+                stopping.wait(self._timing.block_s)
                 return
             deliveries = self._intake.read(sorted(held))
         except RedisError as error:
@@ -164,7 +168,7 @@ class _Turns:
         self._known.add(partition)
 
     def _tidy(self, held: set[int]) -> None:
-        if time.monotonic() - self._tidied_at < _TIDY_EVERY_S:
+        if time.monotonic() - self._tidied_at < self._timing.trim_interval_s:
             return
         self._tidied_at = time.monotonic()
         for partition in held:

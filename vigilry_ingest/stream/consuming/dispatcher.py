@@ -11,12 +11,10 @@ from vigilry_ingest.observability.metrics import handler_seconds_by, worker_batc
 from vigilry_ingest.stream.consuming.dead_letters import dead_letter
 from vigilry_ingest.stream.consuming.pending import Delivery, claim, uncount
 from vigilry_ingest.stream.consuming.stop_flag import StopFlag
+from vigilry_ingest.stream.consuming.timing import Timing
 from vigilry_ingest.stream.redis_keys import events_key, job_id_of
 
 _log = logging.getLogger(__name__)
-
-_SHORTEST_PAUSE_S = 0.1
-_MAX_PAUSE_S = 10.0
 
 
 class Dispatcher:
@@ -25,6 +23,7 @@ class Dispatcher:
     def __init__(
         self, client: Any, handler: Handler, *, group: str, name: str,
         max_deliveries: int, stopping: StopFlag, held: Callable[[], set[int]],
+        timing: Timing = Timing(),  # noqa: B008  immutable
     ) -> None:  # fmt: skip
         """Prepare; ``held`` tells which partitions are this worker's at the moment."""
         self._held = held
@@ -34,6 +33,7 @@ class Dispatcher:
         self._name = name
         self._max_deliveries = max_deliveries
         self._stopping = stopping
+        self._timing = timing
         # When each failed entry is due again, on the monotonic clock.
         self._failed: dict[tuple[int, bytes], float] = {}
         self._busy_since: float | None = None
@@ -120,7 +120,7 @@ class Dispatcher:
 
     def _call(self, events: Sequence[Delivered]) -> Exception | None:
         """Call the handler, again and again while it says TryLater; give the exception that it raised."""
-        pause_s = _SHORTEST_PAUSE_S
+        pause_s = self._timing.retry_pause_s
         while True:
             self._busy_since = time.monotonic()
             try:
@@ -138,7 +138,7 @@ class Dispatcher:
             _log.warning("the handler cannot work, trying again in %.1f s: %s", pause_s, failure)
             if self._stopping.wait(pause_s):
                 return failure
-            pause_s = min(pause_s * 2, _MAX_PAUSE_S)
+            pause_s = min(pause_s * 2, self._timing.max_retry_pause_s)
 
     def _settle(self, delivery: Delivery, failure: Exception | None) -> None:
         if failure is None:
@@ -149,7 +149,7 @@ class Dispatcher:
             self._dead_letter(delivery, f"{type(failure).__name__}: {failure}")
         else:
             worker_events_by(self._group, "failed").inc()
-            pause_s = min(_SHORTEST_PAUSE_S * 4**delivery.attempts, _MAX_PAUSE_S)
+            pause_s = min(self._timing.retry_pause_s * 4**delivery.attempts, self._timing.max_retry_pause_s)
             self._failed[delivery.partition, delivery.entry_id] = time.monotonic() + pause_s
             _log.warning("the handler failed on one event, trying again in %.1f s", pause_s, exc_info=failure)
 

@@ -9,13 +9,10 @@ from typing import Any, Self
 from redis.exceptions import RedisClusterException, RedisError
 
 from vigilry_ingest.stream.consuming.process import end_process
+from vigilry_ingest.stream.consuming.timing import Timing
 from vigilry_ingest.stream.redis_keys import lease_key, members_key
 
 _log = logging.getLogger(__name__)
-
-# A worker that is gone for this long has lost its partitions to the others.
-LEASE_S = 3.0
-_TICK_S = LEASE_S / 3
 
 # Take a lease that is free or one's own, and prolong it.
 _TAKE = """
@@ -46,12 +43,15 @@ class Leases:
     """
 
     def __init__(
-        self, client: Any, *, group: str, name: str, partitions: int, on_tick: Callable[[], None]
-    ) -> None:
+        self, client: Any, *, group: str, name: str, partitions: int, timing: Timing,
+        on_tick: Callable[[], None],
+    ) -> None:  # fmt: skip
         self._client = client
         self._group = group
         self._name = name
         self._partitions = partitions
+        self._timing = timing
+        self._lease_ms = round(timing.lease_s * 1000)
         self._on_tick = on_tick
         self._ticking = threading.Lock()
         self._mutex = threading.Lock()
@@ -102,11 +102,11 @@ class Leases:
                 self._give_back(partition)
             self._client.zrem(members_key(self._group), self._name)
         except (RedisError, RedisClusterException) as error:
-            _log.warning("leases were not given back, and run out in %s s: %s", LEASE_S, error)
+            _log.warning("leases were not given back, and run out in %s s: %s", self._timing.lease_s, error)
 
     def _keep(self) -> None:
         try:
-            while not self._stopping.wait(_TICK_S):
+            while not self._stopping.wait(self._timing.renewal_interval_s):
                 self._on_tick()
                 self._tick()
         except Exception:
@@ -135,16 +135,16 @@ class Leases:
             _log.warning("the broker does not prolong the leases: %s", str(error)[:200])
 
     def _share(self) -> int:
-        members = self._client.eval(_REPORT, 1, members_key(self._group), self._name, int(LEASE_S * 1000))
+        members = self._client.eval(_REPORT, 1, members_key(self._group), self._name, self._lease_ms)
         by_age = sorted(members, key=lambda member: member.rpartition(b"_")[2])
         even, rest = divmod(self._partitions, len(by_age))
         return even + (by_age.index(self._name.encode()) < rest)
 
     def _take(self, partition: int) -> bool:
         """Take or prolong a lease; counted from before the question, so never longer than the broker's."""
-        until = time.monotonic() + LEASE_S
+        until = time.monotonic() + self._timing.lease_s
         key = lease_key(partition, self._group)
-        is_taken = bool(self._client.eval(_TAKE, 1, key, self._name, int(LEASE_S * 1000)))
+        is_taken = bool(self._client.eval(_TAKE, 1, key, self._name, self._lease_ms))
         with self._mutex:
             if is_taken:
                 self._until[partition] = until
