@@ -266,7 +266,7 @@ def test_every_form_of_broker_is_taken(scheme: str) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("redis://host?foo=bar", "'foo'; redis:// takes username, "),
+        ("redis://host?foo=bar", "'foo'; redis:// supports username, "),
         ("unix://var/valkey.sock?max_connections=3", "'max_connections'"),
         ("unix://var/valkey.sock?decode_responses=true", "'decode_responses'"),
         ("unix://var/valkey.sock?socket_keepalive=yes", "'socket_keepalive'"),
@@ -274,9 +274,9 @@ def test_every_form_of_broker_is_taken(scheme: str) -> None:
         ("redis://host?ssl_ca_certs=/ca.pem", "'ssl_ca_certs'"),
         ("redis+cluster://host?db=1", "'db'"),
         ("redis+sentinel://host/service?foo=", "'foo'"),
-        ("redis://host?db=abc", "another value for its option db"),
-        ("redis://host?protocol=4", "another value for its option protocol"),
-        ("rediss+cluster://host?ssl_cert_reqs=never", "another value for its option ssl_cert_reqs"),
+        ("redis://host?db=abc", "a valid value for the option db"),
+        ("redis://host?protocol=4", "a valid value for the option protocol"),
+        ("rediss+cluster://host?ssl_cert_reqs=never", "a valid value for the option ssl_cert_reqs"),
         ("unix://", "the path of the broker's socket"),
         ("unix://:door@?db=1", "the path of the broker's socket"),
     ],

@@ -752,7 +752,7 @@ def test_a_worker_that_loses_a_partition_in_the_middle_of_a_batch_leaves_the_res
         make_group(client, 0, GROUP)
         answer: Any = client.xreadgroup(GROUP, "me", {events_key(0): ">"})
         hands = Dispatcher(
-            client, notebook.handle, group=GROUP, name="me", max_deliveries=5, stopping=StopFlag(),
+            client, notebook.handle, group=GROUP, name="me", max_deliveries=5, stop_flag=StopFlag(),
             held=lambda: next(held),
         )  # fmt: skip
         deliveries = [Delivery(0, entry_id, fields, 1) for entry_id, fields in answer[0][1]]

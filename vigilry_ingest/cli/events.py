@@ -26,7 +26,7 @@ from vigilry_ingest.storage.event_queries import (
 from vigilry_ingest.stream.consuming.retention import has_group
 from vigilry_ingest.stream.redis_keys import job_number_of
 from vigilry_ingest.stream.replay import replay
-from vigilry_ingest.stream.tail import Reader, events_with
+from vigilry_ingest.stream.tail import EventTail, events_with
 
 # The exit code that shells use: 128 and the number of the signal.
 _INTERRUPTED = 130
@@ -52,7 +52,7 @@ def tail_command(
     Shows the newest events, then each new one as it arrives, until Ctrl-C.
     """
     config = services().config
-    reader = Reader(
+    reader = EventTail(
         config.redis_url, partitions=config.stream_partitions, timeout_s=config.publish_timeout_ms / 1000
     )
     wanted = {"project_id": _project_id(project), "severity": severity, "kind": kind, "type": type_}

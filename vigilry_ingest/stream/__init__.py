@@ -1,1 +1,5 @@
-"""The stream room: all that knows Redis. Its failures leave as BrokerError, never as redis.RedisError."""
+"""Everything that uses Redis: publishing, consuming, and reading the streams.
+
+Failures leave the package as BrokerError. Functions that take a client raise redis.RedisError, which
+``open_client`` translates.
+"""

@@ -1,4 +1,4 @@
-"""How the streams stand, as gauges for Prometheus: asked of the broker when somebody looks."""
+"""Prometheus collector for the state of the streams and consumer groups, queried at each scrape."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -10,12 +10,12 @@ from vigilry_ingest.stream.connection.client import open_client
 from vigilry_ingest.stream.consuming.retention import PartitionState, partition_state
 from vigilry_ingest.stream.errors import BrokerError
 
-# Below Prometheus' own time-out for a scrape, 10 s.
+# Below the default scrape timeout of Prometheus, 10 s.
 _BUDGET_S = 5.0
 
 
 class StreamGauges(Collector):
-    """Looks at every partition; with a broker that is down, or too slow, it says so instead of failing."""
+    """Queries every partition; reports a broker that is down or too slow instead of failing."""
 
     def __init__(self, url: str, *, partitions: int, max_entries: int, timeout_s: float) -> None:
         self._url = url
@@ -24,21 +24,21 @@ class StreamGauges(Collector):
         self._timeout_s = timeout_s
 
     def collect(self) -> Iterable[Metric]:
-        """Give the gauges; those of partitions that could not be looked at are absent."""
+        """Yield the gauges, without partitions that could not be queried."""
         states: list[PartitionState] = []
         is_up = True
         try:
             states.extend(self._states())
         except BrokerError:
             is_up = False
-        yield _gauge("vigilry_broker_up", "Whether the broker answered just now.", is_up)
+        yield _gauge("vigilry_broker_up", "Whether the broker replied to this scrape.", is_up)
         yield _gauge(
-            "vigilry_streams_unread", "Streams that were not looked at just now.",
+            "vigilry_streams_unread", "Streams that this scrape could not read.",
             self._partitions - len(states),
         )  # fmt: skip
         yield _gauge("vigilry_stream_max_entries", "VIGILRY_STREAM_MAX_ENTRIES.", self._max_entries)
-        yield from _of_streams(states)
-        yield from _of_groups(states)
+        yield from _stream_gauges(states)
+        yield from _group_gauges(states)
 
     def _states(self) -> Iterator[PartitionState]:
         deadline = time.monotonic() + _BUDGET_S
@@ -53,28 +53,30 @@ def _gauge(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(name, documentation, value=value)
 
 
-def _of_streams(states: Iterable[PartitionState]) -> Iterator[Metric]:
-    entries = GaugeMetricFamily("vigilry_stream_entries", "Entries of a stream.", labels=["partition"])
-    dead = GaugeMetricFamily("vigilry_stream_dead_letters", "Its dead letters.", labels=["partition"])
+def _stream_gauges(states: Iterable[PartitionState]) -> Iterator[Metric]:
+    entries = GaugeMetricFamily("vigilry_stream_entries", "Entries in the stream.", labels=["partition"])
+    dead = GaugeMetricFamily(
+        "vigilry_stream_dead_letters", "Dead letters in the partition.", labels=["partition"]
+    )
     for state in states:
         entries.add_metric([str(state.partition)], state.length)
         dead.add_metric([str(state.partition)], state.dead)
     yield from (entries, dead)
 
 
-def _of_groups(states: Iterable[PartitionState]) -> Iterator[Metric]:
+def _group_gauges(states: Iterable[PartitionState]) -> Iterator[Metric]:
     labels = ["partition", "group"]
-    lag = GaugeMetricFamily("vigilry_group_lag_events", "Events not delivered yet.", labels=labels)
+    lag = GaugeMetricFamily("vigilry_group_lag_events", "Events that are not delivered yet.", labels=labels)
     pending = GaugeMetricFamily(
-        "vigilry_group_pending_events", "Events delivered and not acknowledged yet.", labels=labels
+        "vigilry_group_pending_events", "Events that are delivered and not acknowledged yet.", labels=labels
     )
     oldest = GaugeMetricFamily(
-        "vigilry_group_oldest_seconds", "Age of the oldest event that is not processed.", labels=labels
+        "vigilry_group_oldest_seconds", "Age of the oldest event that is not acknowledged yet.", labels=labels
     )
     for state in states:
         for group in state.groups:
-            where = [str(state.partition), group.name]
-            lag.add_metric(where, group.lag)
-            pending.add_metric(where, group.pending)
-            oldest.add_metric(where, group.oldest_s)
+            values = [str(state.partition), group.name]
+            lag.add_metric(values, group.lag)
+            pending.add_metric(values, group.pending)
+            oldest.add_metric(values, group.oldest_s)
     yield from (lag, pending, oldest)

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to the broker, in words that a caller can act on."""
+"""Errors of the broker, with the codes and details that callers receive."""
 
 import re
 from math import ceil
@@ -12,9 +12,9 @@ RETRY_AFTER_S = 1
 
 
 class BrokerError(Exception):
-    """The broker cannot be used, or refuses a command.
+    """The broker is unavailable or rejected a command.
 
-    ``code`` is the problem type's; ``retry_after`` is in seconds, or None when a retry would fail again.
+    ``code`` is that of the problem type; ``retry_after`` is in seconds, or None if a retry cannot succeed.
     """
 
     def __init__(self, code: str, detail: str, *, retry_after: int | None = RETRY_AFTER_S) -> None:
@@ -31,11 +31,11 @@ class BrokerError(Exception):
 
 
 class PublishError(BrokerError):
-    """The broker works and refuses this one event: its key was reused, its quota is used up, it has moved."""
+    """The broker works but did not store this event: key reused, quota exceeded, or partition moved."""
 
 
 class RateLimited(PublishError):
-    """A project has sent more than its quota; one more event is let through after ``retry_after_s``."""
+    """The project's quota is exceeded; the next event is accepted after ``retry_after_s``."""
 
     def __init__(self, wait_us: int) -> None:
         self.retry_after_s = max(ceil(wait_us / 1e6), 1)
@@ -44,9 +44,9 @@ class RateLimited(PublishError):
 
 
 class Moved(PublishError):
-    """The server asked does not serve the partition, and named the one that does; nothing was appended.
+    """The server redirected to the one that serves the partition; nothing was appended.
 
-    ``is_asking``: only for this once, while the partition is on its way (ASK in the cluster's protocol).
+    ``is_asking``: only for the next command, while the slot is being migrated (ASK in the cluster protocol).
     """
 
     def __init__(self, host: Host, *, is_asking: bool) -> None:
@@ -56,14 +56,14 @@ class Moved(PublishError):
 
     @classmethod
     def read(cls, error: Exception) -> Self | None:
-        """Read redis-py's MovedError and AskError, or give None for any other error."""
+        """Convert redis-py's MovedError or AskError, or return None for any other error."""
         if not isinstance(error, exceptions.AskError):
             return None
-        # To redis-py a MovedError is an AskError too.
+        # In redis-py MovedError is a subclass of AskError.
         return cls((error.host, error.port), is_asking=not isinstance(error, exceptions.MovedError))
 
 
-# redis-py gives some of the server's error words a class of their own and leaves the others in the text.
+# redis-py has classes for some of the server's error codes and leaves the others in the message.
 _BY_CLASS: dict[type[Exception], tuple[str, str]] = {
     exceptions.OutOfMemoryError: ("broker_out_of_memory", "The broker's memory is full."),
     exceptions.ReadOnlyError: ("broker_read_only", "The broker is a read-only replica."),
@@ -75,49 +75,49 @@ _BY_CLASS: dict[type[Exception], tuple[str, str]] = {
     ),
     exceptions.TryAgainError: ("broker_cluster_down", "The partition is being moved to another server."),
 }
-_BY_WORD = {
+_BY_PREFIX = {
     "STREAMFULL": ("stream_full", "The project's stream is full until its workers have caught up."),
-    "MISCONF": ("broker_cannot_persist", "The broker cannot write to its disk and takes no events."),
-    "NOREPLICAS": ("broker_not_durable", "The broker has fewer replicas than it demands."),
+    "MISCONF": ("broker_cannot_persist", "The broker cannot write to its disk and accepts no events."),
+    "NOREPLICAS": ("broker_not_durable", "The broker has fewer replicas than it requires."),
 }
 
 
 def explain(error: exceptions.RedisError) -> BrokerError:
-    """Turn the broker's own refusal into ours."""
+    """Translate an error reply of the broker to a BrokerError."""
     for known, (code, detail) in _BY_CLASS.items():
         if isinstance(error, known):
-            return _refusal(error, code, detail)
-    word = str(error).partition(" ")[0]
-    if word == "KEYREUSED":
-        detail = "This Idempotency-Key came before with another body: use a new key for a new event."
+            return _broker_error(error, code, detail)
+    prefix = str(error).partition(" ")[0]
+    if prefix == "KEYREUSED":
+        detail = "This Idempotency-Key was already used with a different body; use a new key for a new event."
         return PublishError("idempotency_key_reused", detail, retry_after=None)
-    if word == "RATELIMITED":
+    if prefix == "RATELIMITED":
         return RateLimited(int(str(error).split()[1]))
-    return _refusal(error, *_BY_WORD.get(word, ("broker_refused", "The broker refused the event.")))
+    return _broker_error(error, *_BY_PREFIX.get(prefix, ("broker_refused", "The broker rejected the event.")))
 
 
-def _refusal(error: exceptions.RedisError, code: str, detail: str) -> BrokerError:
-    refusal = BrokerError(code, detail)
-    # What the broker said is for the operator's log.
-    refusal.__cause__ = error
-    return refusal
+def _broker_error(error: exceptions.RedisError, code: str, detail: str) -> BrokerError:
+    broker_error = BrokerError(code, detail)
+    # The broker's own message is for the log.
+    broker_error.__cause__ = error
+    return broker_error
 
 
 def not_sent(detail: str = "The broker cannot be reached; the event was not sent.") -> BrokerError:
-    """Say that nothing reached the broker."""
+    """Return the error for an event that did not reach the broker."""
     return BrokerError("broker_unavailable", detail)
 
 
 def not_answered() -> BrokerError:
-    """Say that the broker may or may not have stored the event."""
+    """Return the error for an event that the broker may or may not have stored."""
     return BrokerError(
         "broker_timeout", "The broker did not answer in time; the event may or may not have been stored."
     )
 
 
 def reason_of(error: BaseException) -> str:
-    """Give what the driver said of a failure, for operators, without its full stop and without secrets."""
+    """Return the driver's message for operators, without secrets and without its full stop."""
     while isinstance(error, BrokerError) and error.__cause__ is not None:
         error = error.__cause__
-    # What redis-py says of the sentinels goes on for pages with their settings; the reason comes first.
+    # redis-py's messages about sentinels list all of their settings after the reason.
     return re.split(r" : <|[\n{]", str(error), maxsplit=1)[0].rstrip(" .")

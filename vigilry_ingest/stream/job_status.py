@@ -1,4 +1,4 @@
-"""Where a job stands, as far as the streams tell."""
+"""The status of jobs, according to the streams."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -18,12 +18,12 @@ from vigilry_ingest.stream.redis_keys import (
     partition_of,
 )
 
-# A revived entry may die and be revived again; each time the index leads one step on.
-_MAX_STEPS = 20
+# The index is read again when it points to another entry, because that one may be requeued in between.
+_MAX_LOOKUPS = 20
 
 
 class JobStatus(NamedTuple):
-    """Where a job stands for a group."""
+    """The status of a job for a group."""
 
     status: Literal["queued", "processing", "processed", "dead"]
     event: Event
@@ -34,7 +34,7 @@ class JobStatus(NamedTuple):
 def find_job_status(
     broker: Broker, project_id: str, job_id: str, *, group: str, timeout_s: float
 ) -> JobStatus | None:
-    """Find out where a project's job stands for a group; None when the streams know nothing of it.
+    """Return the status of a project's job for a group, or None if its entry is not found.
 
     Raises BrokerError.
     """
@@ -42,50 +42,50 @@ def find_job_status(
     first_id = entry_id_of(job_id)
     if first_id is None:
         return None
-    at = first_id
-    for _ in range(_MAX_STEPS):
-        entries, pending, groups, dead_id = _replies(
-            broker.query_partition(partition, _questions(partition, group, at, first_id), timeout_s)
+    entry_id = first_id
+    for _ in range(_MAX_LOOKUPS):
+        entries, pending, groups, dead_id = _check_replies(
+            broker.query_partition(partition, _queries(partition, group, entry_id, first_id), timeout_s)
         )
-        if dead_id and dead_id.startswith(b">") and dead_id[1:].decode() != at:
-            at = dead_id[1:].decode()
+        if dead_id and dead_id.startswith(b">") and dead_id[1:].decode() != entry_id:
+            entry_id = dead_id[1:].decode()
             continue
         if dead_id and not dead_id.startswith(b">") and dead_id.decode() != DROPPED:
             return _dead(broker, partition, dead_id.decode(), project_id, timeout_s)
         event = _own_event(entries[0][1], project_id) if entries else None
         if event is not None and dead_id and dead_id.decode() == DROPPED:
             return JobStatus("dead", event, reason="Its dead letter was deleted.")
-        return None if event is None else _alive(event, at, pending, groups, group)
+        return None if event is None else _alive(event, entry_id, pending, groups, group)
     return None
 
 
-def _questions(partition: int, group: str, at: str, first_id: str) -> list[tuple[str | int, ...]]:
+def _queries(partition: int, group: str, entry_id: str, first_id: str) -> list[tuple[str | int, ...]]:
     key = events_key(partition)
     return [
-        ("XRANGE", key, at, at),
-        ("XPENDING", key, group, at, at, 1),
+        ("XRANGE", key, entry_id, entry_id),
+        ("XPENDING", key, group, entry_id, entry_id, 1),
         ("XINFO", "GROUPS", key),
         ("HGET", dead_index_key(partition), f"{group} {first_id}"),
     ]
 
 
-def _replies(replies: list[Any]) -> list[Any]:
-    """Read "there is no such group" and "no such stream" as empty, and raise any other refusal."""
-    read: list[Any] = []
+def _check_replies(replies: list[Any]) -> list[Any]:
+    """Replace errors about missing groups and streams by empty replies, and raise all others."""
+    checked: list[Any] = []
     for reply in replies:
         if isinstance(reply, ResponseError) and str(reply).startswith(("NOGROUP", "no such key")):
-            read.append([])
+            checked.append([])
         elif isinstance(reply, RedisError):
             raise explain(reply)
         else:
-            read.append(reply)
-    return read
+            checked.append(reply)
+    return checked
 
 
 def _dead(
     broker: Broker, partition: int, dead_id: str, project_id: str, timeout_s: float
 ) -> JobStatus | None:
-    (letters,) = _replies(
+    (letters,) = _check_replies(
         broker.query_partition(partition, [("XRANGE", dead_key(partition), dead_id, dead_id)], timeout_s)
     )
     if not letters:
@@ -98,17 +98,17 @@ def _dead(
     return JobStatus("dead", event, int(fields[b"dead_deliveries"]), reason)
 
 
-def _alive(event: Event, at: str, pending: list[Any], groups: list[Any], group: str) -> JobStatus:
+def _alive(event: Event, entry_id: str, pending: list[Any], groups: list[Any], group: str) -> JobStatus:
     if pending:
         return JobStatus("processing", event, int(pending[0][3]))
-    mine = (_mapping(each) for each in groups)
-    last = next((each[b"last-delivered-id"] for each in mine if each[b"name"] == group.encode()), b"0-0")
-    is_delivered = order_of(at.encode()) <= order_of(last)
+    states = (_mapping(each) for each in groups)
+    last = next((each[b"last-delivered-id"] for each in states if each[b"name"] == group.encode()), b"0-0")
+    is_delivered = order_of(entry_id.encode()) <= order_of(last)
     return JobStatus("processed" if is_delivered else "queued", event)
 
 
 def _own_event(fields: Any, project_id: str) -> Event | None:
-    """Read an entry, unless it is another project's: that one is as unknown as one that never was."""
+    """Parse an entry, or return None if it belongs to another project, as if it did not exist."""
     try:
         event = Event.from_entry(_mapping(fields))
     except InvalidEntry:

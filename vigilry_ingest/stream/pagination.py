@@ -1,18 +1,20 @@
-"""Reading a stream a page at a time, so that neither the broker nor the reader has much of it in hand."""
+"""Paginated reading of streams, with bounded memory."""
 
 from collections.abc import Iterator
 from typing import Any
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 
-_AT_ONCE = 100
+_PAGE_SIZE = 100
 
 
-def entries_of(client: Any, key: str, first: str | bytes = b"-", last: str | bytes = b"+") -> Iterator[Entry]:
-    """Yield a stream's entries between two ids, oldest first; one after ``(`` is not among them.
+def iter_entries(
+    client: Any, key: str, first: str | bytes = b"-", last: str | bytes = b"+"
+) -> Iterator[Entry]:
+    """Yield the entries of a stream between two ids, oldest first; a ``(`` before an id excludes it.
 
     Raises redis.RedisError.
     """
-    while page := client.xrange(key, first, last, count=_AT_ONCE):
+    while page := client.xrange(key, first, last, count=_PAGE_SIZE):
         yield from page
         first = b"(" + page[-1][0]

@@ -1,13 +1,12 @@
-"""Names on the broker, and the jobId that callers know an entry by."""
+"""Redis keys, and the conversion between entry ids and jobIds."""
 
 import re
 import zlib
 
-# The group of the default worker, whose word it is that an event is processed.
+# The group of the default worker; job statuses are those of this group.
 DEFAULT_GROUP = "store"
 
-# Six digits for the sequence: a broker would have to append a million entries within one millisecond of its
-# clock to need a seventh.
+# Six digits for the sequence are enough: no broker appends a million entries within a millisecond.
 _SEQUENCES = 1_000_000
 _ENTRY_ID = re.compile(rb"([0-9]{1,16})-([0-9]{1,20})")
 _GROUP = re.compile(r"[A-Za-z0-9._:-]{1,100}")
@@ -15,22 +14,22 @@ _JOB_ID = re.compile(r"bull-(0|[1-9][0-9]{0,18})", re.ASCII)
 
 
 def partition_of(project_id: str, partitions: int) -> int:
-    """Choose a project's partition; the same for ever, so that its events stay in order."""
+    """Return a project's partition, which never changes so that its events stay in order."""
     return zlib.crc32(project_id.encode()) % partitions
 
 
 def events_key(partition: int) -> str:
-    """Name a partition's stream; the braces keep all keys of a partition in one Redis Cluster slot."""
+    """Return the key of a partition's stream; the braces keep all keys of a partition in one cluster slot."""
     return f"vigilry:{{{partition}}}:events"
 
 
 def dead_key(partition: int) -> str:
-    """Name a partition's dead-letter stream."""
+    """Return the key of a partition's dead-letter stream."""
     return f"vigilry:{{{partition}}}:dead"
 
 
 def job_id_of(entry_id: bytes) -> str:
-    """Write an entry's id, ``<milliseconds>-<sequence>``, as ``bull-`` and one number of at most 63 bits.
+    """Convert an entry id, ``<milliseconds>-<sequence>``, to ``bull-`` and a number of at most 63 bits.
 
     Raises ValueError.
     """
@@ -39,7 +38,7 @@ def job_id_of(entry_id: bytes) -> str:
 
 
 def order_of(entry_id: bytes) -> tuple[int, int]:
-    """Give an entry's id as numbers, which compare as the broker orders the entries of a stream.
+    """Return an entry id as numbers, which compare in the order of the stream.
 
     Raises ValueError.
     """
@@ -48,18 +47,18 @@ def order_of(entry_id: bytes) -> tuple[int, int]:
 
 
 def is_entry_id(text: bytes) -> bool:
-    """Tell whether a text has the form of an entry's id."""
+    """Return whether a text has the form of an entry id."""
     return _ENTRY_ID.fullmatch(text) is not None
 
 
 def job_number_of(job_id: str) -> int | None:
-    """Give a jobId's number, or None when it is no jobId."""
+    """Return the number in a jobId, or None for an invalid jobId."""
     match = _JOB_ID.fullmatch(job_id)
     return int(match[1]) if match and int(match[1]) < 2**63 else None
 
 
 def entry_id_of(job_id: str) -> str | None:
-    """Read a jobId back into the id of its entry, or None when it is no jobId."""
+    """Convert a jobId to the id of its entry, or None for an invalid jobId."""
     number = job_number_of(job_id)
     if number is None:
         return None
@@ -68,30 +67,30 @@ def entry_id_of(job_id: str) -> str | None:
 
 
 def is_group_name(text: str) -> bool:
-    """Tell whether a consumer group may be made under a name: one that can be typed, and told from others."""
+    """Return whether a name is allowed for a new consumer group."""
     return _GROUP.fullmatch(text) is not None
 
 
 def marker_key(partition: int, project_id: str, environment: str, scope: str, key: str) -> str:
-    """Name what remembers an idempotency key; only the key may hold a colon, so no two share a name."""
+    """Return the key of an idempotency marker; unambiguous, as only the last part may contain a colon."""
     return f"vigilry:{{{partition}}}:once:{project_id}:{environment}:{scope}:{key}"
 
 
 def quota_key(partition: int, project_id: str) -> str:
-    """Name what counts a project's events against its quota."""
+    """Return the key of a project's quota counter."""
     return f"vigilry:{{{partition}}}:quota:{project_id}"
 
 
 def dead_index_key(partition: int) -> str:
-    """Name the hash that leads from a group and an entry's id to its dead letter."""
+    """Return the key of the hash from a group and an entry id to the dead letter."""
     return f"vigilry:{{{partition}}}:dead:index"
 
 
 def lease_key(partition: int, group: str) -> str:
-    """Name what tells which worker of a group has a partition."""
+    """Return the key of the lease that names the worker holding a partition for a group."""
     return f"vigilry:{{{partition}}}:lease:{group}"
 
 
 def members_key(group: str) -> str:
-    """Name the set of a group's workers that are alive."""
+    """Return the key of the sorted set of a group's live workers."""
     return f"vigilry:members:{group}"

@@ -1,4 +1,4 @@
-"""Feeding a group again with events that were processed before."""
+"""Replaying events to a single consumer group."""
 
 import itertools
 import time
@@ -8,24 +8,24 @@ from typing import Any
 from vigilry_ingest.domain.event import Event
 from vigilry_ingest.stream.redis_keys import entry_id_of, events_key, partition_of
 
-_AT_ONCE = 200
-_WAIT_S = 0.5
+_PAGE_SIZE = 200
+_PAUSE_S = 0.5
 
 
 def replay(
     client: Any, events: Iterable[tuple[str, Event]], *, group: str, partitions: int, max_entries: int
 ) -> Iterator[int]:
-    """Append events, each with its jobId, for one group alone; yield how many went at each step.
+    """Append events, given with their jobIds, for one group only; yield the number appended at each step.
 
-    Waits while a stream is full: the senders' events come first. Raises redis.RedisError.
+    Waits while a stream is full, so that senders are not refused. Raises redis.RedisError.
     """
     remaining = iter(events)
-    while page := list(itertools.islice(remaining, _AT_ONCE)):
+    while page := list(itertools.islice(remaining, _PAGE_SIZE)):
         for job_id, event in page:
             key = events_key(partition_of(event.project_id, partitions))
             while client.xlen(key) >= max_entries:
                 yield 0
-                time.sleep(_WAIT_S)
-            own = [b"for_group", group, b"first_entry", entry_id_of(job_id) or "", *event.to_entry()]
-            client.execute_command("XADD", key, "*", *own)
+                time.sleep(_PAUSE_S)
+            fields = [b"for_group", group, b"first_entry", entry_id_of(job_id) or "", *event.to_entry()]
+            client.execute_command("XADD", key, "*", *fields)
         yield len(page)

@@ -1,4 +1,4 @@
-"""Reading the streams without consuming them: what ``flask events tail`` shows."""
+"""Following and searching the streams without a consumer group."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -7,16 +7,16 @@ from typing import Any
 from vigilry_ingest.domain.event import Event, InvalidEntry
 from vigilry_ingest.domain.ids import made_at_ms
 from vigilry_ingest.stream.connection.client import open_client
-from vigilry_ingest.stream.pagination import Entry, entries_of
+from vigilry_ingest.stream.pagination import Entry, iter_entries
 from vigilry_ingest.stream.redis_keys import entry_id_of, events_key, job_id_of, order_of
 
-_AT_ONCE = 500
-_LOOK_EVERY_S = 0.2
-_CLOCKS_APART_MS = 60_000
+_PAGE_SIZE = 500
+_POLL_INTERVAL_S = 0.2
+_MAX_CLOCK_SKEW_MS = 60_000
 
 
-class Reader:
-    """Follows every partition's stream."""
+class EventTail:
+    """Follows the streams of all partitions."""
 
     def __init__(self, url: str, *, partitions: int, timeout_s: float) -> None:
         self._url = url
@@ -24,9 +24,9 @@ class Reader:
         self._keys = _keys(partitions)
 
     def follow(self, last: int) -> Iterator[tuple[str, Event]]:
-        """Yield jobId and event of the ``last`` entries, oldest first, and then of each new one, for ever.
+        """Yield jobId and event of the ``last`` entries, oldest first, then of each new entry, forever.
 
-        An entry that is not an event of ours is passed over. Raises BrokerError when the broker fails.
+        Skips entries that are not events. Raises BrokerError.
         """
         with open_client(self._url, timeout_s=self._timeout_s) as client:
             newest = {key: client.xrevrange(key, count=max(last, 1)) for key in self._keys}
@@ -34,15 +34,15 @@ class Reader:
             recent = sorted((entry for entries in newest.values() for entry in entries), key=_order)
             yield from _events(recent[-last:] if last else [])
             while True:
-                news = [entry for key in self._keys for entry in _read_on(client, key, positions)]
-                yield from _events(sorted(news, key=_order))
-                if not news:
-                    time.sleep(_LOOK_EVERY_S)
+                new = [entry for key in self._keys for entry in _read_new(client, key, positions)]
+                yield from _events(sorted(new, key=_order))
+                if not new:
+                    time.sleep(_POLL_INTERVAL_S)
 
 
-def _read_on(client: Any, key: str, positions: dict[str, bytes]) -> list[Entry]:
-    """Read what came to one stream. One at a time: in a cluster they stand on different servers."""
-    entries: list[Entry] = client.xrange(key, b"(" + positions[key], count=_AT_ONCE)
+def _read_new(client: Any, key: str, positions: dict[str, bytes]) -> list[Entry]:
+    """Read the new entries of one stream; in a cluster one command cannot read several."""
+    entries: list[Entry] = client.xrange(key, b"(" + positions[key], count=_PAGE_SIZE)
     if entries:
         positions[key] = entries[-1][0]
     return entries
@@ -61,10 +61,10 @@ def _events(entries: Iterable[Entry]) -> Iterator[tuple[str, Event]]:
 
 
 def events_with(client: Any, id_: str, partitions: int) -> list[tuple[str, Event]]:
-    """Find the events on the streams that have a jobId or an event id, each with its jobId.
+    """Return the events with a given jobId or event id, each with its jobId.
 
-    Partitions may share a jobId. An event id is looked for around the time that its ULID tells. Raises
-    redis.RedisError.
+    Several partitions may have the same jobId. An event id is searched for around the time in its ULID.
+    Raises redis.RedisError.
     """
     entry_id = entry_id_of(id_)
     if entry_id is not None:
@@ -74,11 +74,11 @@ def events_with(client: Any, id_: str, partitions: int) -> list[tuple[str, Event
     made_at = made_at_ms(id_)
     if made_at is None:
         return []
-    around = (str(max(made_at - _CLOCKS_APART_MS, 0)), str(made_at + _CLOCKS_APART_MS))
+    around = (str(max(made_at - _MAX_CLOCK_SKEW_MS, 0)), str(made_at + _MAX_CLOCK_SKEW_MS))
     return [
         (job_id, event)
         for key in _keys(partitions)
-        for job_id, event in _events(entries_of(client, key, *around))
+        for job_id, event in _events(iter_entries(client, key, *around))
         if event.id == id_
     ]
 

@@ -1,1 +1,1 @@
-"""The broker's servers: connections, which server has a partition, and bounded questions."""
+"""Connections to the broker's servers, and the topology that maps partitions to them."""

@@ -1,4 +1,4 @@
-"""Asking the broker a question off the senders' path: bounded in time, on a connection of its own."""
+"""Queries to the broker with a deadline, each on its own connection."""
 
 import time
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from vigilry_ingest.stream.broker_url import Host, read_address
+from vigilry_ingest.stream.broker_url import Host, parse_broker_url
 from vigilry_ingest.stream.connection.bounded import connection_to
 from vigilry_ingest.stream.connection.node import Command, Node
 from vigilry_ingest.stream.connection.topology import topology_of
@@ -14,16 +14,16 @@ from vigilry_ingest.stream.errors import BrokerError, explain, not_sent
 
 
 class Broker:
-    """The broker as a whole: which server has a partition, and what it answers."""
+    """The broker: its topology, and queries to its servers."""
 
     def __init__(self, url: str, *, partitions: int) -> None:
-        """Prepare; nothing is connected yet. Raises ConfigError."""
-        self.address = read_address(url)
+        """Prepare without connecting. Raises ConfigError."""
+        self.address = parse_broker_url(url)
         self.partitions = partitions
         self.topology = topology_of(self.address, partitions)
 
     def query(self, host: Host | None, commands: Sequence[Command], timeout_s: float) -> list[Any]:
-        """Send commands to one server and return its replies, a redis.ResponseError being one too.
+        """Send commands to one server and return the replies, errors of single commands included.
 
         Raises BrokerError.
         """
@@ -31,13 +31,13 @@ class Broker:
         try:
             return node.exchange(commands, time.monotonic() + timeout_s)
         except BrokerError as error:
-            # No event was sent here, so it is not said what may have become of one.
+            # The original detail is about an event, and none was sent here.
             raise BrokerError(error.code, "The broker does not answer.") from error
         finally:
             node.close()
 
     def query_partition(self, partition: int, commands: Sequence[Command], timeout_s: float) -> list[Any]:
-        """Send commands to the server of a partition, as ``query`` does."""
+        """Send commands to the server of a partition; see ``query``."""
         host = self.topology.host_of(partition, time.monotonic() + timeout_s)
         try:
             return self.query(host, commands, timeout_s)
@@ -46,9 +46,9 @@ class Broker:
             raise
 
     def check(self, timeout_s: float) -> None:
-        """Ask for a sign of life.
+        """Check that at least one server replies to PING.
 
-        Raises BrokerError when none of the servers gives one in time.
+        Raises BrokerError when none does in time.
         """
         failure = not_sent()
         for host in self.topology.hosts(time.monotonic() + timeout_s):

@@ -1,4 +1,4 @@
-"""redis-py's own client, for what is off the senders' path: reading, listing, checking."""
+"""redis-py clients, for everything except publishing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from vigilry_ingest.stream.broker_url import Address, read_address
+from vigilry_ingest.stream.broker_url import Address, parse_broker_url
 from vigilry_ingest.stream.errors import BrokerError, reason_of
 
 
 def make_client(address: Address, *, timeout_s: float) -> Any:
-    """Make a client of the whole broker, whichever form it has.
+    """Return a Redis or RedisCluster client for an address.
 
-    A Redis or a RedisCluster; typed as Any because redis-py types every reply as "perhaps awaitable".
+    Typed as Any, because redis-py annotates every reply as possibly awaitable.
     """
     options = address.options | {
         "socket_timeout": timeout_s,
@@ -39,12 +39,12 @@ def make_client(address: Address, *, timeout_s: float) -> Any:
 
 @contextmanager
 def open_client(url: str, *, timeout_s: float) -> Iterator[Any]:
-    """Open a client for a piece of work, and close it.
+    """Open a client and close it at the end of the block.
 
-    Raises BrokerError for whatever redis-py raises inside.
+    Translates redis-py's errors inside the block to BrokerError.
     """
     try:
-        with make_client(read_address(url), timeout_s=timeout_s) as client:
+        with make_client(parse_broker_url(url), timeout_s=timeout_s) as client:
             yield client
     except (RedisError, RedisClusterException) as error:
         detail = f"The broker cannot be used: {reason_of(error)}."
@@ -52,9 +52,9 @@ def open_client(url: str, *, timeout_s: float) -> Iterator[Any]:
 
 
 def find_primary(address: Address, *, timeout_s: float) -> tuple[str, int]:
-    """Ask the sentinels for the primary, each for its share of ``timeout_s``.
+    """Query the sentinels for the primary, each with an equal share of ``timeout_s``.
 
-    Raises redis.RedisError when none of them knows one.
+    Raises redis.RedisError when none of them knows it.
     """
     host, port = _sentinel(address, timeout_s / len(address.hosts)).discover_master(address.service)
     return host, int(port)
@@ -63,7 +63,7 @@ def find_primary(address: Address, *, timeout_s: float) -> tuple[str, int]:
 def _sentinel(address: Address, timeout_s: float) -> Sentinel:
     options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
     if address.is_tls:
-        # The sentinels speak TLS too; a login is the servers' own.
+        # Sentinels use TLS as well, but not the credentials of the servers.
         options |= {name: value for name, value in address.options.items() if name.startswith("ssl_")}
         options["ssl"] = True
     return Sentinel(address.hosts, sentinel_kwargs=options | {"retry": Retry(NoBackoff(), 0)})

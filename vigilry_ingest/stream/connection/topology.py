@@ -1,4 +1,4 @@
-"""Which server serves which partition: one for all, the sentinels' primary, or a cluster's primaries."""
+"""The mapping of partitions to servers: a single one, the primary of Sentinel, or those of a cluster."""
 
 import threading
 import time
@@ -14,8 +14,8 @@ from vigilry_ingest.stream.connection.client import find_primary
 from vigilry_ingest.stream.errors import explain, not_sent
 from vigilry_ingest.stream.redis_keys import events_key
 
-# While a server is down, whoever knows better is not asked more often than this.
-_ASK_EVERY_S = 0.1
+# Limits the queries to sentinels and cluster nodes while a server is down.
+_MIN_REFRESH_INTERVAL_S = 0.1
 
 Find = Callable[[float], "Table"]
 # The server of each partition; None is the one unix socket.
@@ -23,31 +23,31 @@ Table = Sequence[Host | None]
 
 
 class Topology:
-    """The table of servers: looked up when first needed, and again after a server gave cause for doubt."""
+    """Caches which server serves each partition; refreshed on first use and after ``invalidate``."""
 
     def __init__(self, find: Find) -> None:
         self._find = find
         self._mutex = threading.Lock()
         self._table: list[Host | None] = []
-        self._in_doubt = True
-        self._asked_at = 0.0
+        self._is_stale = True
+        self._refreshed_at = 0.0
 
     def host_of(self, partition: int, deadline: float) -> Host | None:
-        """Give the server of a partition.
+        """Return the server of a partition.
 
         Raises BrokerError when none is known by the deadline.
         """
-        if self._in_doubt:
-            self._ask(deadline)
+        if self._is_stale:
+            self._refresh(deadline)
         return self._table[partition]
 
     def hosts(self, deadline: float) -> set[Host | None]:
-        """Give every server that serves a partition.
+        """Return all servers that serve a partition.
 
         Raises BrokerError when none is known by the deadline.
         """
-        if self._in_doubt:
-            self._ask(deadline)
+        if self._is_stale:
+            self._refresh(deadline)
         return set(self._table)
 
     def known_hosts(self) -> set[Host | None]:
@@ -55,29 +55,29 @@ class Topology:
         return set(self._table)
 
     def invalidate(self) -> None:
-        """Look the table up again before the next use: a server failed, or says that it is no primary."""
-        self._in_doubt = True
+        """Refresh before the next use, because a server failed or is no longer a primary."""
+        self._is_stale = True
 
     def moved(self, partition: int, host: Host) -> None:
-        """Take over what a cluster's node said of a partition, and look the rest up again."""
+        """Record a MOVED redirection, and refresh before the next use."""
         self._table[partition] = host
-        self._in_doubt = True
+        self._is_stale = True
 
-    def _ask(self, deadline: float) -> None:
+    def _refresh(self, deadline: float) -> None:
         now = time.monotonic()
-        # One caller asks. Without any table the others must wait for its answer; with an old one they go on,
-        # as it is right again once the same server is back.
+        # One caller refreshes. The others wait if there is no table yet, and otherwise use the stale one: it
+        # is right again when the same server comes back.
         if not self._mutex.acquire(timeout=0 if self._table else max(deadline - now, 0)):
             if self._table:
                 return
             raise not_sent()
         try:
-            if not self._in_doubt or (self._table and now - self._asked_at < _ASK_EVERY_S):
+            if not self._is_stale or (self._table and now - self._refreshed_at < _MIN_REFRESH_INTERVAL_S):
                 return
-            self._asked_at = now
-            # Half of the time is left for the append itself.
+            self._refreshed_at = now
+            # The other half of the time is for the command itself.
             self._table = list(self._find(now + (deadline - now) / 2))
-            self._in_doubt = False
+            self._is_stale = False
         except (exceptions.RedisError, OSError) as error:
             if self._table:
                 return
@@ -89,7 +89,7 @@ class Topology:
 
 
 def topology_of(address: Address, partitions: int) -> Topology:
-    """Make the topology of a broker; nothing is asked yet."""
+    """Return the topology of a broker, without connecting."""
     if address.form == "cluster":
         return Topology(lambda deadline: _find_in_cluster(address, partitions, deadline))
     if address.form == "sentinel":
@@ -103,8 +103,8 @@ def topology_of(address: Address, partitions: int) -> Topology:
 
 
 def _find_in_cluster(address: Address, partitions: int, deadline: float) -> Table:
-    """Ask the listed nodes in turn, each for its share of the time, which slots each primary serves."""
-    failure: Exception = exceptions.ConnectionError("no node was asked")
+    """Query the listed nodes in turn for the slots, each with an equal share of the remaining time."""
+    failure: Exception = exceptions.ConnectionError("the list of nodes is empty")
     for index, host in enumerate(address.hosts):
         now = time.monotonic()
         connection = connection_to(address, host)
@@ -119,14 +119,14 @@ def _find_in_cluster(address: Address, partitions: int, deadline: float) -> Tabl
     raise failure
 
 
-def _table(slots: list[Any], partitions: int, asked: Host) -> Table:
-    """Lay the answer of CLUSTER SLOTS out by partition; see https://valkey.io/commands/cluster-slots/."""
+def _table(slots: list[Any], partitions: int, queried: Host) -> Table:
+    """Map the reply of CLUSTER SLOTS to partitions; see https://valkey.io/commands/cluster-slots/."""
     table: list[Host] = []
     for partition in range(partitions):
         slot = key_slot(events_key(partition).encode())
         node = next((each[2] for each in slots if each[0] <= slot <= each[1]), None)
         if node is None:
-            raise exceptions.ClusterDownError(f"slot {slot} is served by nobody")
-        # A node that does not know its own name leaves it empty: it is the one that was asked.
-        table.append((node[0].decode() if node[0] else asked[0], int(node[1])))
+            raise exceptions.ClusterDownError(f"slot {slot} is not served by any node")
+        # A node that does not know its own address leaves it empty.
+        table.append((node[0].decode() if node[0] else queried[0], int(node[1])))
     return table

@@ -1,1 +1,1 @@
-"""The consuming half: groups, leases, delivery to a handler, dead letters, trimming."""
+"""Consumer groups: leases, delivery to a handler, dead letters and trimming."""

@@ -1,10 +1,10 @@
 -- Move an entry to the dead letters and acknowledge it, in one atomic step.
 --
 -- KEYS  the stream, its dead letters, and their index
--- ARGV  the group, the entry's id, the id that its sender knows, the reason, how often it was delivered, the time,
---       and the entry's names and values
+-- ARGV  the group, the id of the entry, the id of the original entry, the reason, the number of deliveries, the time,
+--       and the entry's fields and values
 --
--- Answers 1, or 0 when the entry was acknowledged before and there is nothing to bury.
+-- Returns 1, or 0 when the entry was already acknowledged.
 
 if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then
   return 0

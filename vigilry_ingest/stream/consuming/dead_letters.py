@@ -1,4 +1,4 @@
-"""Dead letters: entries that a group could not process, kept with the reason until somebody decides."""
+"""Dead letters: entries that a group could not process, kept with the reason for an operator to decide."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from vigilry_ingest.domain.event import Event, InvalidEntry
-from vigilry_ingest.stream.pagination import entries_of
+from vigilry_ingest.stream.pagination import iter_entries
 from vigilry_ingest.stream.redis_keys import (
     dead_index_key,
     dead_key,
@@ -16,19 +16,20 @@ from vigilry_ingest.stream.redis_keys import (
     job_id_of,
 )
 
-# What the index says of a dead letter that was deleted.
+# Marks a deleted dead letter in the index.
 DROPPED = "dropped"
 
 _DEAD_LETTER = files("vigilry_ingest.stream.consuming").joinpath("dead_letter.lua").read_text()
 _REQUEUE = files("vigilry_ingest.stream.consuming").joinpath("requeue.lua").read_text()
 _DROP = files("vigilry_ingest.stream.consuming").joinpath("drop.lua").read_text()
-_LONGEST_REASON = 500
-_MAX_ARGUMENTS = 4000
-_OWN = (b"dead_group", b"dead_entry", b"dead_reason", b"dead_deliveries", b"dead_at")
+_MAX_REASON_LENGTH = 500
+# Lua's unpack is limited to about 8000 values.
+_MAX_SCRIPT_ARGUMENTS = 4000
+_MARKERS = (b"dead_group", b"dead_entry", b"dead_reason", b"dead_deliveries", b"dead_at")
 
 
 class DeadLetter(NamedTuple):
-    """One dead letter; ``id`` is ``<partition>:<its own id>``, ``entry`` is what stood on the stream."""
+    """A dead letter; ``id`` is ``<partition>:<id in the dead-letter stream>``, ``entry`` the original one."""
 
     id: str
     job_id: str
@@ -39,7 +40,7 @@ class DeadLetter(NamedTuple):
     entry: Mapping[bytes, bytes]
 
     def event(self) -> Event | None:
-        """Read the event in it, or None when it is none of ours."""
+        """Parse the event, or return None when the entry is not one."""
         try:
             return Event.from_entry(self.entry)
         except InvalidEntry:
@@ -50,43 +51,43 @@ def dead_letter(
     client: Any, partition: int, group: str, entry_id: bytes, entry: Mapping[bytes, bytes], *, reason: str,
     deliveries: int,
 ) -> None:  # fmt: skip
-    """Move an entry to the dead letters and acknowledge it for its group, in one step.
+    """Move an entry to the dead letters and acknowledge it for its group, atomically.
 
     Raises redis.RedisError.
     """
     now = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-    # An entry that was revived before is filed under the id that its sender knows.
-    first = entry.get(b"first_entry", entry_id)
-    first = first if is_entry_id(first) else entry_id
+    # A requeued entry is indexed by its original id, which is that of the jobId.
+    original_id = entry.get(b"first_entry", entry_id)
+    if not is_entry_id(original_id):
+        original_id = entry_id
     own = {name: value for name, value in entry.items() if name not in (b"first_entry", b"for_group")}
     fields = [part for pair in own.items() for part in pair]
-    if len(fields) > _MAX_ARGUMENTS:
-        # No event has so many, and a script cannot pass so many on. Without the index its job cannot be asked
-        # for, and garbage has none.
+    if len(fields) > _MAX_SCRIPT_ARGUMENTS:
+        # No event has this many fields, so no job needs the index.
         with client.pipeline(transaction=True) as step:
             step.xack(events_key(partition), group, entry_id)
-            marks = zip(_OWN, (group, first, reason[:_LONGEST_REASON], deliveries, now), strict=True)
-            step.xadd(dead_key(partition), dict(marks) | own)
+            values = (group, original_id, reason[:_MAX_REASON_LENGTH], deliveries, now)
+            step.xadd(dead_key(partition), dict(zip(_MARKERS, values, strict=True)) | own)
             step.execute()
         return
     client.eval(
         _DEAD_LETTER, 3, events_key(partition), dead_key(partition), dead_index_key(partition),
-        group, entry_id, first, reason[:_LONGEST_REASON], deliveries, now, *fields,
+        group, entry_id, original_id, reason[:_MAX_REASON_LENGTH], deliveries, now, *fields,
     )  # fmt: skip
 
 
 def dead_letters(client: Any, partitions: int) -> Iterator[DeadLetter]:
-    """Yield every dead letter, partition by partition, oldest first.
+    """Yield all dead letters, partition by partition, oldest first.
 
     Raises redis.RedisError.
     """
     for partition in range(partitions):
-        for letter_id, fields in entries_of(client, dead_key(partition)):
-            yield _read(partition, letter_id, fields)
+        for letter_id, fields in iter_entries(client, dead_key(partition)):
+            yield _parse(partition, letter_id, fields)
 
 
 def find_dead_letter(client: Any, letter_id: str) -> DeadLetter | None:
-    """Find one dead letter.
+    """Find a dead letter by its id.
 
     Raises redis.RedisError.
     """
@@ -94,37 +95,36 @@ def find_dead_letter(client: Any, letter_id: str) -> DeadLetter | None:
     if not (partition.isascii() and partition.isdecimal() and is_entry_id(own_id.encode())):
         return None
     found = client.xrange(dead_key(int(partition)), own_id, own_id)
-    return _read(int(partition), *found[0]) if found else None
+    return _parse(int(partition), *found[0]) if found else None
 
 
 def requeue(client: Any, letter: DeadLetter) -> bool:
-    """Put a dead letter back on its stream, for its own group alone; False when it was gone.
+    """Append a dead letter to its stream again, for its own group only; False when it no longer exists.
 
     Raises redis.RedisError.
     """
     partition, _, own_id = letter.id.partition(":")
     keys = (events_key(int(partition)), dead_key(int(partition)), dead_index_key(int(partition)))
     fields = [part for pair in letter.entry.items() for part in pair]
-    first = _entry_id(letter)
-    return client.eval(_REQUEUE, 3, *keys, own_id, letter.group, first, *fields) is not None
+    return client.eval(_REQUEUE, 3, *keys, own_id, letter.group, _original_id(letter), *fields) is not None
 
 
 def drop(client: Any, letter: DeadLetter) -> bool:
-    """Delete a dead letter for good; False when it was gone.
+    """Delete a dead letter permanently; False when it no longer exists.
 
     Raises redis.RedisError.
     """
     partition, _, own_id = letter.id.partition(":")
     keys = (dead_key(int(partition)), dead_index_key(int(partition)))
-    return bool(client.eval(_DROP, 2, *keys, own_id, f"{letter.group} {_entry_id(letter)}", DROPPED))
+    return bool(client.eval(_DROP, 2, *keys, own_id, f"{letter.group} {_original_id(letter)}", DROPPED))
 
 
-def _entry_id(letter: DeadLetter) -> str:
+def _original_id(letter: DeadLetter) -> str:
     return entry_id_of(letter.job_id) or ""
 
 
-def _read(partition: int, letter_id: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
-    text = {name: fields.get(name, b"").decode("utf-8", "replace") for name in _OWN}
+def _parse(partition: int, letter_id: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
+    text = {name: fields.get(name, b"").decode("utf-8", "replace") for name in _MARKERS}
     return DeadLetter(
         id=f"{partition}:{letter_id.decode()}",
         job_id=job_id_of(fields.get(b"dead_entry", letter_id)),
@@ -132,5 +132,5 @@ def _read(partition: int, letter_id: bytes, fields: Mapping[bytes, bytes]) -> De
         reason=text[b"dead_reason"],
         deliveries=int(text[b"dead_deliveries"] or 0),
         died_at=text[b"dead_at"],
-        entry={name: value for name, value in fields.items() if name not in _OWN},
+        entry={name: value for name, value in fields.items() if name not in _MARKERS},
     )

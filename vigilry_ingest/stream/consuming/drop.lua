@@ -1,10 +1,10 @@
--- Delete a dead letter for good, in one atomic step.
+-- Delete a dead letter permanently, in one atomic step.
 --
 -- KEYS  the dead letters, and their index
--- ARGV  the dead letter's id, its name in the index, and the mark of what was deleted
+-- ARGV  the id of the dead letter, its field in the index, and the marker for deleted dead letters
 --
--- Answers 1, or 0 when the letter is gone: then the index may lead to a new entry, and is left alone. The mark stays,
--- so that the letter's job is not taken for processed.
+-- Returns 1, or 0 when the dead letter no longer exists: the index may then point to a requeued entry and stays as it
+-- is. The marker keeps the job from being reported as processed.
 
 if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then
   return 0

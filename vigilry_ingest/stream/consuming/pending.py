@@ -1,4 +1,4 @@
-"""A group's pending entries: those that were delivered and not acknowledged."""
+"""Pending entries of a consumer group: delivered and not yet acknowledged."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from vigilry_ingest.stream.redis_keys import events_key
 
 _REMOVE_IDLE = files("vigilry_ingest.stream.consuming").joinpath("remove_idle.lua").read_text()
-_AT_ONCE = 500
+_PAGE_SIZE = 500
 
 
 class Delivery(NamedTuple):
@@ -23,7 +23,7 @@ class Delivery(NamedTuple):
 
 
 def make_group(client: Any, partition: int, group: str) -> None:
-    """Make a group that begins with the oldest entry; one that exists stays as it is.
+    """Create a group that starts at the oldest entry, unless it exists.
 
     Raises redis.RedisError.
     """
@@ -35,24 +35,24 @@ def make_group(client: Any, partition: int, group: str) -> None:
 
 
 def pending_ids(client: Any, partition: int, group: str) -> list[bytes]:
-    """List what was delivered to any worker of the group and not acknowledged, oldest first.
+    """Return the ids of a group's pending entries, of all consumers, oldest first.
 
     Raises redis.RedisError.
     """
     found: list[bytes] = []
     start = b"-"
-    while page := client.xpending_range(events_key(partition), group, min=start, max="+", count=_AT_ONCE):
+    while page := client.xpending_range(events_key(partition), group, min=start, max="+", count=_PAGE_SIZE):
         found += [each["message_id"] for each in page]
         start = b"(" + found[-1]
     return found
 
 
 def claim(client: Any, partition: int, group: str, name: str, entry_id: bytes) -> Delivery | None:
-    """Take one pending entry, whoever had it, and count one more delivery; None when it is pending no more.
+    """Claim one pending entry from any consumer, which counts as a delivery; None if it is no longer pending.
 
-    Only for the worker that has the partition. The delivery is counted when the entry is really about to be
-    handled, so that a worker which dies with many in hand brings none of them nearer to the dead letters but
-    the one that it was at. Raises redis.RedisError.
+    Only for the worker that holds the partition, and only just before the entry is handled: a worker that
+    dies with many pending entries then adds a delivery to the one that it was processing, and to no other.
+    Raises redis.RedisError.
     """
     key = events_key(partition)
     claimed = client.xclaim(key, group, name, min_idle_time=0, message_ids=[entry_id])
@@ -62,34 +62,34 @@ def claim(client: Any, partition: int, group: str, name: str, entry_id: bytes) -
     return Delivery(partition, entry_id, claimed[0][1], state[0]["times_delivered"] if state else 1)
 
 
-def uncount(client: Any, group: str, name: str, deliveries: Sequence[Delivery]) -> None:
-    """Take back the counting of deliveries that were no real tries.
+def undo_delivery_count(client: Any, group: str, name: str, deliveries: Sequence[Delivery]) -> None:
+    """Undo the delivery count of entries that were not attempted.
 
     Raises redis.RedisError.
     """
-    alike: dict[tuple[int, int], list[bytes]] = defaultdict(list)
-    for each in deliveries:
-        alike[each.partition, each.attempts].append(each.entry_id)
-    for (partition, attempts), entry_ids in alike.items():
+    by_count: dict[tuple[int, int], list[bytes]] = defaultdict(list)
+    for delivery in deliveries:
+        by_count[delivery.partition, delivery.attempts].append(delivery.entry_id)
+    for (partition, attempts), entry_ids in by_count.items():
         client.xclaim(
             events_key(partition), group, name, min_idle_time=0, message_ids=entry_ids,
             retrycount=attempts - 1, justid=True,
         )  # fmt: skip
 
 
-def has_strays(client: Any, partition: int, group: str, name: str) -> bool:
-    """Tell whether entries are pending with other workers of the group: one that slept past its lease, in the
-    middle of a read, has them and leaves them.
+def has_entries_of_others(client: Any, partition: int, group: str, name: str) -> bool:
+    """Return whether other consumers of the group have pending entries.
 
-    Raises redis.RedisError.
+    A worker leaves some behind when it is suspended during a read and its lease expires. Raises
+    redis.RedisError.
     """
     pending = client.xpending(events_key(partition), group)
     return any(consumer["name"] != name.encode() for consumer in pending["consumers"] or ())
 
 
 def remove_idle_consumers(client: Any, partition: int, group: str, name: str) -> None:
-    """Remove the group's other consumers that have nothing left; they are workers of the past.
+    """Remove the group's other consumers that have no pending entries, which are workers that have ended.
 
-    Only for the worker that has the partition. Raises redis.RedisError.
+    Only for the worker that holds the partition. Raises redis.RedisError.
     """
     client.eval(_REMOVE_IDLE, 1, events_key(partition), group, name)

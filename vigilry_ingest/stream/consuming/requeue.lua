@@ -1,10 +1,10 @@
--- Put a dead letter back on its stream, for its own group alone, in one atomic step.
+-- Append a dead letter to its stream again, for its own group only, in one atomic step.
 --
 -- KEYS  the stream, its dead letters, and their index
--- ARGV  the dead letter's id, its group, the id that its entry had, and the entry's names and values
+-- ARGV  the id of the dead letter, its group, the id of the original entry, and the entry's fields and values
 --
--- Answers the new entry's id, or nil when the letter is gone. The index then leads to the new entry, so that the
--- first jobId goes on telling where the event stands.
+-- Returns the id of the new entry, or nil when the dead letter no longer exists. The index then points to the new
+-- entry, so that the original jobId still finds the event.
 
 if redis.call('XDEL', KEYS[2], ARGV[1]) == 0 then
   return nil

@@ -1,4 +1,4 @@
-"""Trimming what every group has acknowledged, and telling how far each group has come."""
+"""Trimming entries that every group has acknowledged, and the progress of each group."""
 
 import time
 from importlib.resources import files
@@ -7,18 +7,18 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from vigilry_ingest.stream.pagination import entries_of
+from vigilry_ingest.stream.pagination import iter_entries
 from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, dead_key, events_key, lease_key
 
 _TRIM = files("vigilry_ingest.stream.consuming").joinpath("trim.lua").read_text()
-# A group with something to do whose consumers have all been away for this long looks abandoned.
+# A group with open entries looks abandoned when all of its consumers have been idle for this long.
 _ABANDONED_S = 3600.0
-# Each is read with its body, by every scrape of the metrics.
+# Counting reads whole entries, at each scrape of the metrics.
 _MAX_COUNTED = 500
 
 
 class GroupState(NamedTuple):
-    """How far a group has come on one partition; ``oldest_s`` is the age of its oldest open entry."""
+    """The progress of a group on a partition; ``oldest_s`` is the age of its oldest unacknowledged entry."""
 
     name: str
     lag: int
@@ -29,7 +29,7 @@ class GroupState(NamedTuple):
 
 
 class PartitionState(NamedTuple):
-    """One partition's stream: its entries, its dead letters, and its groups."""
+    """A partition: the number of its entries and dead letters, and its groups."""
 
     partition: int
     length: int
@@ -38,29 +38,27 @@ class PartitionState(NamedTuple):
 
 
 def trim(client: Any, partition: int) -> int:
-    """Trim a stream of what all of its groups have acknowledged, and return how many entries went.
+    """Trim the entries of a stream that all groups have acknowledged, and return their number.
 
-    None go before the default group was made.
-
-    Raises redis.RedisError.
+    Trims nothing before the default group exists. Raises redis.RedisError.
     """
     return int(client.eval(_TRIM, 1, events_key(partition), DEFAULT_GROUP))
 
 
 def forget_group(client: Any, partition: int, group: str) -> bool:
-    """Remove a group from a stream; False when it was not there.
+    """Remove a group from a stream; False when it does not exist.
 
     Raises redis.RedisError.
     """
     try:
         return bool(client.xgroup_destroy(events_key(partition), group))
     except ResponseError:
-        # There is no such stream.
+        # The stream does not exist.
         return False
 
 
 def has_group(client: Any, partition: int, group: str) -> bool:
-    """Tell whether a stream has a group.
+    """Return whether a stream has a group.
 
     Raises redis.RedisError.
     """
@@ -68,7 +66,7 @@ def has_group(client: Any, partition: int, group: str) -> bool:
 
 
 def partition_state(client: Any, partition: int) -> PartitionState:
-    """Look at one partition.
+    """Return the state of a partition.
 
     Raises redis.RedisError.
     """
@@ -83,7 +81,7 @@ def partition_state(client: Any, partition: int) -> PartitionState:
 
 
 def _groups(client: Any, key: str) -> list[dict[str, Any]]:
-    """List a stream's groups; a stream that is not there has none."""
+    """Return the groups of a stream, none when it does not exist."""
     try:
         groups: list[dict[str, Any]] = client.xinfo_groups(key)
     except ResponseError as error:
@@ -97,7 +95,7 @@ def _group_state(client: Any, partition: int, group: dict[str, Any], length: int
     key = events_key(partition)
     name = group["name"].decode()
     pending = client.xpending(key, name)
-    lag = _lag(client, key, group, most=length - int(pending["pending"]))
+    lag = _lag(client, key, group, max_lag=length - int(pending["pending"]))
     oldest = pending["min"] if pending["pending"] else None
     if oldest is None and lag:
         following = client.xrange(key, b"(" + group["last-delivered-id"], count=1)
@@ -114,15 +112,15 @@ def _group_state(client: Any, partition: int, group: dict[str, Any], length: int
     )
 
 
-def _lag(client: Any, key: str, group: dict[str, Any], *, most: int) -> int:
-    # A Redis before 7.0 gives none, nor does any server once an entry was deleted out of the middle. Then the
-    # first of them are counted, and where there are more, all that stands on the stream is taken for
-    # undelivered: too much while another group is further behind, as nothing is trimmed before all have it.
+def _lag(client: Any, key: str, group: dict[str, Any], *, max_lag: int) -> int:
+    # Redis before 7.0 does not report the lag, nor does any server after an entry in the middle was deleted.
+    # Then undelivered entries are counted up to a limit. Beyond it, all entries of the stream that are not
+    # pending count, which is too many while another group is further behind.
     if group.get("lag") is not None:
         return int(group["lag"])
-    undelivered = entries_of(client, key, b"(" + group["last-delivered-id"])
+    undelivered = iter_entries(client, key, b"(" + group["last-delivered-id"])
     counted = sum(1 for _ in islice(undelivered, _MAX_COUNTED))
-    return counted if counted < _MAX_COUNTED else max(most, counted)
+    return counted if counted < _MAX_COUNTED else max(max_lag, counted)
 
 
 def _idle_s(client: Any, key: str, group: str) -> float:

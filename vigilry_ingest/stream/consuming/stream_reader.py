@@ -1,4 +1,4 @@
-"""Reading a group's new entries from its streams."""
+"""Reading a consumer group's new entries from its streams."""
 
 import random
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from vigilry_ingest.stream.redis_keys import events_key
 
 
 class StreamReader:
-    """Reads the partitions of a worker, a batch at a time, and waits a moment when there is nothing."""
+    """Reads batches of new entries, waiting for a moment when there are none."""
 
     def __init__(
         self, client: Any, *, group: str, name: str, batch: int, is_cluster: bool, timing: Timing
@@ -23,18 +23,19 @@ class StreamReader:
         self._timing = timing
 
     def read(self, partitions: list[int]) -> list[Delivery]:
-        """Read at most a batch of each partition.
+        """Read at most one batch from each partition.
 
         Raises redis.RedisError.
         """
         if not self._is_cluster:
             return self._read(partitions, self._timing.block_s)
-        # In a cluster the streams stand on different servers, and each is asked by itself.
-        found = [each for one in partitions for each in self._read([one], None)]
-        return found or self._read([random.choice(partitions)], self._timing.cluster_block_s)  # noqa: S311  no secret
+        # One command cannot read streams on different nodes of a cluster. So read each without waiting, and
+        # when all are empty wait on one of them.
+        found = [delivery for partition in partitions for delivery in self._read([partition], None)]
+        return found or self._read([random.choice(partitions)], self._timing.cluster_block_s)  # noqa: S311  not a secret
 
     def _read(self, partitions: list[int], block_s: float | None) -> list[Delivery]:
-        # To the server 0 means "wait for ever".
+        # BLOCK 0 would wait forever.
         block_ms = None if block_s is None else max(round(block_s * 1000), 1)
         by_key = {events_key(partition): partition for partition in partitions}
         reply = self._client.xreadgroup(
@@ -48,7 +49,7 @@ class StreamReader:
 
 
 def _pairs(reply: Any) -> Iterable[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
-    """Read XREADGROUP's answer: pairs, or in a cluster's client a mapping of lists."""
+    """Parse the reply of XREADGROUP: a list of pairs, or from the cluster client a dict of lists."""
     if isinstance(reply, dict):
         return [(key, entries[0]) for key, entries in reply.items()]
     return reply or []

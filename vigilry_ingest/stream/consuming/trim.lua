@@ -1,11 +1,11 @@
--- Trim a stream of what every group has acknowledged, and of nothing else.
+-- Trim the entries of a stream that every group has acknowledged.
 --
 -- KEYS  the stream
 -- ARGV  the default group
 --
--- Answers how many entries went. It is one step, so that no group can be made, and no entry delivered, between
--- the look at the groups and the trimming. Without the default group nothing goes: a broker that lost its data
--- has lost the groups too, and the first that is made again must not trim what the others have not seen.
+-- Returns the number of trimmed entries. Atomic, so that no group is created and no entry delivered between the check
+-- and the trim. Trims nothing while the default group does not exist: a broker that lost its data has lost the groups
+-- too, and the first to be created again must not trim entries that the others have not read.
 
 local function split(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
@@ -22,24 +22,24 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0
 end
 
-local lowest
+local oldest_needed
 local has_default = false
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  local is = {}
+  local info = {}
   for i = 1, #group, 2 do
-    is[group[i]] = group[i + 1]
+    info[group[i]] = group[i + 1]
   end
-  has_default = has_default or is['name'] == ARGV[1]
-  local needed
-  if is['pending'] > 0 then
-    needed = redis.call('XPENDING', KEYS[1], is['name'])[2]
+  has_default = has_default or info['name'] == ARGV[1]
+  local needed_id
+  if info['pending'] > 0 then
+    needed_id = redis.call('XPENDING', KEYS[1], info['name'])[2]
   else
-    local ms, seq = string.match(is['last-delivered-id'], '^(%d+)-(%d+)$')
-    needed = ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
+    local ms, seq = string.match(info['last-delivered-id'], '^(%d+)-(%d+)$')
+    needed_id = ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
   end
-  if not lowest or is_lower(needed, lowest) then
-    lowest = needed
+  if not oldest_needed or is_lower(needed_id, oldest_needed) then
+    oldest_needed = needed_id
   end
 end
 
-return has_default and redis.call('XTRIM', KEYS[1], 'MINID', lowest) or 0
+return has_default and redis.call('XTRIM', KEYS[1], 'MINID', oldest_needed) or 0
