@@ -13,7 +13,7 @@ from gevent.greenlet import Greenlet
 
 from tests.fixtures.servers.gunicorn import ROOT
 from tests.fixtures.servers.valkey import Valkey
-from vigilry_ingest.stream.broker_url import read_address
+from vigilry_ingest.stream.broker_url import parse_broker_url
 from vigilry_ingest.stream.connection.bounded import connection_to
 from vigilry_ingest.stream.errors import BrokerError
 from vigilry_ingest.stream.publishing.durability import Durability
@@ -53,7 +53,7 @@ def pipeline(broker: Valkey) -> Iterator["Pipeline"]:
 
 
 def make_pipeline(broker: Valkey, durability: Durability = MEMORY) -> "Pipeline":
-    address = read_address(broker.url)
+    address = parse_broker_url(broker.url)
     host = address.hosts[0] if address.hosts else None
     return Pipeline(lambda: connection_to(address, host), (("CLIENT", "SETNAME", "pipeline"),), durability)
 
