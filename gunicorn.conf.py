@@ -1,5 +1,6 @@
 """Settings of gunicorn, from the same VIGILRY_* variables as the application's."""
 
+import gc
 import os
 import sys
 
@@ -72,6 +73,9 @@ def post_fork(server, worker):  # noqa: ARG001  gunicorn passes it
 
 def post_worker_init(worker):
     """Log that a worker has loaded the application and accepts requests."""
+    # What is loaded stays, so no collection needs to look at it again.
+    gc.collect()
+    gc.freeze()
     worker.log.info("Worker ready with pid: %s", worker.pid)
 
 

@@ -34,18 +34,19 @@ class PlainResponse:
         Raises ValueError for a header with a line break in it, which would be a second response.
         """
         body = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
-        headers = self.headers
+        fields = "".join([f"{name}: {value}\r\n" for name, value in self.headers])
+        count = len(self.headers)
         if self.status.startswith(("204", "304")):
             # RFC 9110, section 6.4.1.
             body = b""
-        elif not any(name.lower() == "content-length" for name, _ in headers):
-            headers = [*headers, ("Content-Length", str(len(body)))]
-        fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        elif "\ncontent-length:" not in f"\n{fields}".lower():
+            fields += f"Content-Length: {len(body)}\r\n"
+            count += 1
         head = (
             f"HTTP/1.1 {self.status}\r\nServer: gunicorn\r\nDate: {_http_date()}\r\n"
             f"Connection: {'close' if is_last else 'keep-alive'}\r\n{fields}\r\n"
         )
-        if not head.count("\n") == head.count("\r") == len(headers) + _OWN_LINES:
+        if not head.count("\n") == head.count("\r") == count + _OWN_LINES:
             raise ValueError("a response header has a line break in it")
         return head.encode("latin-1") + body
 
