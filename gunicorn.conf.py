@@ -21,8 +21,8 @@ bind = _config.bind
 workers = _config.workers or os.cpu_count() or 1
 worker_class = {
     "gevent": "vigilry_ingest.server.gevent_worker.WebWorker",
-    "gthread": "vigilry_ingest.server.workers.PlainThreadWorker",
-    "sync": "vigilry_ingest.server.workers.PlainSyncWorker",
+    "gthread": "vigilry_ingest.server.workers.ProblemThreadWorker",
+    "sync": "vigilry_ingest.server.workers.ProblemSyncWorker",
 }[_config.worker_class]
 threads = 4 if _config.worker_class == "gthread" else 1
 worker_connections = 1000

@@ -1,16 +1,16 @@
-"""Whether this service is about to stop: one byte that gunicorn's master shares with all its workers."""
+"""Whether the service is about to stop: one byte that gunicorn's arbiter shares with its workers."""
 
 import mmap
 
-# Memory without a file, which a fork shares: a worker that was born before the signal sees it as well.
+# Anonymous memory, which forks share: a worker that was started before the signal sees it too.
 _flag = mmap.mmap(-1, 1)
 
 
 def begin_draining() -> None:
-    """Tell every process of this service that it is about to stop."""
+    """Make every process of this service unready."""
     _flag[0] = 1
 
 
 def is_draining() -> bool:
-    """Tell whether the service is about to stop."""
+    """Return whether the service is about to stop."""
     return _flag[0] == 1

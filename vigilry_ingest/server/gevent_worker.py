@@ -165,7 +165,7 @@ class WebWorker(ProblemResponses, ggevent.GeventWorker):  # type: ignore[misc]  
             self.alive = False
 
     def notify(self) -> None:
-        """Tell the arbiter, once a second, that this worker is alive, and close overdue connections."""
+        """Report to the arbiter, once a second, that this worker is alive, and close overdue connections."""
         super().notify()
         idle_s = self.cfg.keepalive if self.alive else _IDLE_WHEN_STOPPING_S
         for connection in list(self._connections):

@@ -1,7 +1,7 @@
-"""What gunicorn's master runs in a process of its own: can the settings be used, and the durability be had?
+"""The check before gunicorn starts or reloads: are the settings usable, and is the broker durable enough?
 
-It says on standard error what stands in the way, and ends with 1; a broker that is away does not, and is only
-told of. It loads no more than it needs, because nobody is served before it has ended.
+Writes what prevents the start to standard error, and exits with 1. A broker that is away is only reported. It
+imports no more than it needs, because nothing is served before it ends.
 """
 
 import sys
@@ -14,17 +14,17 @@ from vigilry_ingest.stream.errors import BrokerError, reason_of
 
 
 def main() -> int:
-    """Look at the settings and at the broker that they name, and return the exit code."""
+    """Check the settings and the broker, and return the exit code."""
     try:
         config = Config.from_environ()
-        # Nothing is connected by these. A worker would find the same, and die of it again and again.
+        # These connect nothing. A worker would fail in the same way, again and again.
         make_engine(config.database_url)
         if config.tracing == "on":
             make_tracing()
         found = obstacles(config)
     except BrokerError as error:
         reason = f"{reason_of(error)} ({error.code})"
-        print(f"The broker cannot be used yet: {reason}; events are refused until it can.")
+        print(f"The broker cannot be used yet: {reason}; events are refused until it can be.")
         return 0
     except ConfigError as error:
         print(error, file=sys.stderr)

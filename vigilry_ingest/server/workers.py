@@ -1,4 +1,4 @@
-"""gunicorn's sync and threaded workers, and how every worker answers what is no HTTP."""
+"""gunicorn's sync and thread workers, and how each worker answers what is not HTTP."""
 
 import json
 from contextlib import suppress
@@ -18,21 +18,21 @@ _STATUSES = {
     errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
 }
-_OURS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.ConfigurationProblem)
-_LONGEST_DETAIL = 300
+_SERVER_FAULTS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.ConfigurationProblem)
+_MAX_DETAIL_LENGTH = 300
 
 
 class ProblemResponses:
-    """A worker that refuses in the service's own shape what never reaches the application."""
+    """A worker that answers with a problem (RFC 9457) what never reaches the application."""
 
     log: Any
 
     def handle_error(self, _req: Any, client: Any, _addr: Any, error: BaseException) -> None:
-        """Answer a request that cannot be read, or one over which the server itself failed."""
+        """Answer a request that cannot be parsed, or that the server failed on."""
         request_id = new_id("req")
-        if isinstance(error, errors.ParseException) and not isinstance(error, _OURS):
+        if isinstance(error, errors.ParseException) and not isinstance(error, _SERVER_FAULTS):
             status = _STATUSES.get(type(error), HTTPStatus.BAD_REQUEST)
-            code, detail = "bad_request", str(error)[:_LONGEST_DETAIL]
+            code, detail = "bad_request", str(error)[:_MAX_DETAIL_LENGTH]
             self.log.info("request refused", extra={"code": code, "status": status, "requestId": request_id})
         else:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -51,9 +51,9 @@ def _problem(status: HTTPStatus, code: str, detail: str, request_id: str) -> byt
     return head.encode() + body
 
 
-class PlainSyncWorker(ProblemResponses, SyncWorker):  # type: ignore[misc]  # gunicorn's is Any
-    """One request after the other."""
+class ProblemSyncWorker(ProblemResponses, SyncWorker):  # type: ignore[misc]  # gunicorn's is Any
+    """Serves one request at a time."""
 
 
-class PlainThreadWorker(ProblemResponses, ThreadWorker):  # type: ignore[misc]  # gunicorn's is Any
-    """A request for each thread."""
+class ProblemThreadWorker(ProblemResponses, ThreadWorker):  # type: ignore[misc]  # gunicorn's is Any
+    """Serves one request per thread."""
