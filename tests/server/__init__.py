@@ -1,0 +1,1 @@
+"""gunicorn's workers and the arbiter's hooks."""
