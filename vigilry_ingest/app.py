@@ -1,4 +1,4 @@
-"""The one place where the parts meet: create_app."""
+"""The application factory."""
 
 from flask import Flask
 
@@ -15,22 +15,28 @@ from vigilry_ingest.web.cors import allow_origins
 from vigilry_ingest.web.endpoints import health, ingest_blueprint, metrics
 from vigilry_ingest.web.error_handlers import register_errors
 from vigilry_ingest.web.flask_app import Application
+from vigilry_ingest.web.instrumentation import begin_span
+from vigilry_ingest.web.request import request_class_for
 
-# To the database, for each process: one look-up in a sync worker and one question for its health.
+# Database connections per process: a sync worker needs one for a lookup and one for a health check.
 _CONNECTIONS = {"sync": 2, "gthread": 4, "gevent": 4}
 
 
 def create_app(config: Config | None = None) -> Flask:
-    """Make the WSGI application; nothing is connected until the first request needs it.
+    """Make the WSGI application; connections are opened on first use.
 
-    Raises ConfigError for a setting that cannot be used.
+    Raises ConfigError for an invalid setting.
     """
     config = Config.from_environ() if config is None else config
     app = Application(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    # `//` in a path is a mistake to be told of, and no reason to redirect a POST.
+    # Respond with 404 to `//` in a path, because redirecting a POST would not help the sender.
     app.url_map.merge_slashes = False
-    attach(app, _make_services(config))
+    services = _make_services(config)
+    attach(app, services)
+    app.request_class = request_class_for(services)
+    if services.tracing is not None:
+        app.before_request(begin_span)
     app.register_blueprint(ingest_blueprint())
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)

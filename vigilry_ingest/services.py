@@ -1,4 +1,4 @@
-"""The container of parts made at start-up: settings, engine, key look-up, broker, publisher."""
+"""The services made at start-up: configuration, engine, key lookup, broker, publisher and tracing."""
 
 from dataclasses import dataclass
 
@@ -11,33 +11,27 @@ from vigilry_ingest.observability.tracing import Tracing
 from vigilry_ingest.stream.connection.broker import Broker
 from vigilry_ingest.stream.publishing.publisher import Publisher
 
-_NAME = "vigilry"
+_EXTENSION = "vigilry"
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts that requests share."""
+    """The services of an application; ``tracing`` is None unless VIGILRY_TRACING is on."""
 
     config: Config
     engine: Engine
     keys: KeyLookup
     broker: Broker
     publisher: Publisher
-    # None unless VIGILRY_TRACING is on.
     tracing: Tracing | None = None
 
 
 def attach(app: Flask, services: Services) -> None:
-    """Give an application its parts."""
-    app.extensions[_NAME] = services
-
-
-def services_of(app: Flask) -> Services:
-    """Give the parts of an application."""
-    parts: Services = app.extensions[_NAME]
-    return parts
+    """Attach services to an application."""
+    app.extensions[_EXTENSION] = services
 
 
 def services() -> Services:
-    """Give the parts of the current application."""
-    return services_of(current_app)
+    """Return the services of the current application."""
+    attached: Services = current_app.extensions[_EXTENSION]
+    return attached

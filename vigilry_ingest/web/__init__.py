@@ -1,1 +1,1 @@
-"""Everything that knows an HTTP request: views, hooks, and how errors are answered."""
+"""Everything that knows an HTTP request: views, hooks and error handlers."""

@@ -1,4 +1,4 @@
-"""The key room's door: the before_request hook that turns an X-Api-Key into the request's caller."""
+"""Authenticate requests by API key."""
 
 from vigilry_ingest.web.request import this_request
 
@@ -6,7 +6,7 @@ _VARIABLE = "HTTP_X_API_KEY"
 
 
 class AuthError(Exception):
-    """A request has no key, or one that opens nothing; ``code`` is the refusal's word."""
+    """The API key is missing or invalid; ``code`` is the error code."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -15,20 +15,20 @@ class AuthError(Exception):
 
 
 def require_key() -> None:
-    """Find the caller of this request, before its body is read.
+    """Set the caller of the current request, before its body is read.
 
     Raises AuthError, and KeyStoreUnavailable when the key store is down.
     """
     request = this_request()
     if request.method == "OPTIONS" and request.services.config.cors_origins:
-        # A browser asks without the key whether it may send one.
+        # Browsers send no key with a preflight request.
         return
     presented = request.environ.get(_VARIABLE, "")
     if not presented:
-        where = ", not in Authorization" if "HTTP_AUTHORIZATION" in request.environ else ""
-        raise AuthError("missing_api_key", f"Send your project's API key in the X-Api-Key header{where}.")
-    found = request.services.keys.find(presented)
-    if found is None:
-        # One answer for all, so that nobody learns which keys once existed.
+        hint = ", not in Authorization" if "HTTP_AUTHORIZATION" in request.environ else ""
+        raise AuthError("missing_api_key", f"Send your project's API key in the X-Api-Key header{hint}.")
+    caller = request.services.keys.find(presented)
+    if caller is None:
+        # The same response in every case, so that it does not reveal which keys once existed.
         raise AuthError("invalid_api_key", "The API key is unknown, mistyped, expired or revoked.")
-    request.caller = found
+    request.caller = caller

@@ -1,15 +1,15 @@
-"""Browser senders: which pages of other origins may call the ingest endpoints (Fetch standard, CORS)."""
+"""Cross-origin requests from browsers to the ingest endpoints (Fetch standard, CORS)."""
 
 from collections.abc import Sequence
 
 from flask import Flask
 from flask_cors import CORS
 
-_SENT = (
+_ALLOWED_HEADERS = (
     "Content-Type", "Content-Encoding", "Idempotency-Key", "X-Api-Key", "X-Request-Id", "traceparent",
     "tracestate",
 )  # fmt: skip
-_SHOWN = (
+_EXPOSED_HEADERS = (
     "Idempotent-Replayed", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Sunset",
     "X-Request-Id",
 )  # fmt: skip
@@ -17,17 +17,17 @@ _DAY_S = 86_400
 
 
 def allow_origins(app: Flask, origins: Sequence[str]) -> None:
-    """Let the pages of these origins send events; ``*`` is any. Cookies are never part of it."""
+    """Allow pages of these origins to send events, without cookies; ``*`` allows any origin."""
     CORS(
         app,
         resources={r"/ingest/.*": {}},
         origins=list(origins),
         methods=["GET", "POST"],
-        allow_headers=list(_SENT),
-        expose_headers=list(_SHOWN),
+        allow_headers=list(_ALLOWED_HEADERS),
+        expose_headers=list(_EXPOSED_HEADERS),
         max_age=_DAY_S,
         supports_credentials=False,
         send_wildcard="*" in origins,
-        # Nobody without an Origin is told which ones are allowed.
+        # Requests without an Origin do not learn which origins are allowed.
         always_send=False,
     )

@@ -1,75 +1,83 @@
-"""The decompression room: a Content-Encoding undone, with a bound on what comes out of it."""
+"""Decompression of request bodies, with a bound on the output."""
 
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 if sys.version_info >= (3, 14):
     from compression import zstd as zstd
 else:
     from backports import zstd as zstd
 
-# What a sender may name in Content-Encoding; x-gzip is gzip (RFC 9110, section 8.4.1.3).
+# The supported values of Content-Encoding; x-gzip is an alias of gzip (RFC 9110, section 8.4.1.3).
 CODINGS = ("gzip", "zstd")
-# A body of a few bytes a part would be copied once for each of them.
+# Each part copies the rest of the body, so many tiny parts would take quadratic time.
 _MAX_PARTS = 100
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
-# 8 MiB: no more may be asked of a receiver (RFC 9659), and a frame that asks claims it as memory here.
+# 8 MiB, the largest window that a receiver has to support (RFC 9659); it is allocated before any output.
 _ZSTD_WINDOW_BITS = 23
 
 
 class UnknownCoding(ValueError):
-    """A Content-Encoding is not one of CODINGS."""
+    """The Content-Encoding is not one of CODINGS."""
 
 
 class CorruptBody(ValueError):
-    """A compressed body cannot be decompressed; says why."""
+    """The body cannot be decompressed; the message is the reason."""
 
 
 class OutputTooLarge(ValueError):
-    """A body has more bytes, decompressed, than it may."""
+    """The decompressed body exceeds the limit."""
 
 
-def decompress(text: bytes, coding: str, most: int) -> bytes:
-    """Decompress a body into at most so many bytes; it may be several gzip members or zstd frames in a row.
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
-    No more memory than that is used, whatever the body claims. Follows RFC 1952 and RFC 8878. Raises
-    UnknownCoding, CorruptBody and OutputTooLarge.
+
+def decompress(body: bytes, coding: str, max_bytes: int) -> bytes:
+    """Decompress a body of one or more gzip members or zstd frames (RFC 1952, RFC 8878).
+
+    Memory use is bounded by `max_bytes`, whatever sizes the body declares. Raises UnknownCoding, CorruptBody
+    and OutputTooLarge.
     """
-    make = _DECOMPRESSORS.get(coding)
-    if make is None:
+    make_decompressor = _DECOMPRESSORS.get(coding)
+    if make_decompressor is None:
         raise UnknownCoding(coding)
     parts: list[bytes] = []
-    left = most
+    remaining = max_bytes
     for _ in range(_MAX_PARTS):
-        part, text = _decompress_part(make(), text, left)
+        part, body = _decompress_part(make_decompressor(), body, remaining)
         parts.append(part)
-        left -= len(part)
-        if not text:
+        remaining -= len(part)
+        if not body:
             return b"".join(parts)
     raise CorruptBody(f"The compressed body has more than {_MAX_PARTS} parts.")
 
 
-def _decompress_part(decompressor: Any, text: bytes, most: int) -> tuple[bytes, bytes]:
+def _decompress_part(decompressor: _Decompressor, body: bytes, max_bytes: int) -> tuple[bytes, bytes]:
     try:
-        # One byte past the bound tells what is too large without decompressing all of it.
-        part: bytes = decompressor.decompress(text, most + 1)
+        # One byte more than the limit is enough to detect a body that exceeds it.
+        part = decompressor.decompress(body, max_bytes + 1)
     except (zlib.error, zstd.ZstdError) as error:
         raise CorruptBody(f"The body cannot be decompressed: {error}.") from error
-    if len(part) > most:
+    if len(part) > max_bytes:
         raise OutputTooLarge
     if not decompressor.eof:
         raise CorruptBody("The compressed body ends too early.")
     return part, decompressor.unused_data
 
 
-def _zstd() -> Any:
+def _zstd() -> _Decompressor:
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_BITS})
 
 
-def _gzip() -> Any:
+def _gzip() -> _Decompressor:
     return zlib.decompressobj(_GZIP_WINDOW_BITS)
 
 
-_DECOMPRESSORS: dict[str, Callable[[], Any]] = {"gzip": _gzip, "x-gzip": _gzip, "zstd": _zstd}
+_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {"gzip": _gzip, "x-gzip": _gzip, "zstd": _zstd}

@@ -1,11 +1,11 @@
-"""Every refusal, in one shape (RFC 9457, problem details) and with one machine word each."""
+"""Error handlers: every exception becomes a problem (RFC 9457) with an error code."""
 
 import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, current_app, json
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
 from vigilry_ingest.api.schemas.faults import InvalidEvent
@@ -22,45 +22,51 @@ from vigilry_ingest.web.rate_limit_headers import quota_headers
 from vigilry_ingest.web.request import this_request
 from vigilry_ingest.web.request_body import BodyError, drain_after
 
-_HTTP_WORDS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_CODES_BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_MAX_POINTERS = 5
+_MAX_PATH_LENGTH = 100
 
 
 def problem(
     code: str,
     detail: str,
     *,
+    status: int | None = None,
     members: Mapping[str, Any] | None = None,
     retry_after: int | None = None,
     cause: BaseException | None = None,
 ) -> Response:
-    """Answer a refusal as application/problem+json, with members of its own besides those that all have.
+    """Return an application/problem+json response with the standard members and further ones.
 
-    `cause` is what of ours failed; the log tells of it, and the sender is not told.
+    Parameters:
+        status: the HTTP status, by default that of the problem type
+        retry_after: the value of Retry-After, in seconds
+        cause: the exception behind the error; it is logged, and not sent
     """
-    refusal = PROBLEM_TYPES[code]
     request = this_request()
     request.refusal, request.cause = code, cause
+    status = status or PROBLEM_TYPES[code].status
     body = problem_of(code, detail, request_id=request.request_id, instance=request.path)
-    answer = Response(
-        json.dumps(body | dict(members or {})),
-        status_line(refusal.status),
+    response = Response(
+        json.dumps({**body, "status": status, **(members or {})}),
+        status_line(status),
         content_type="application/problem+json",
     )
-    drain_after(answer)
-    if refusal.status == 401:
-        answer.headers["WWW-Authenticate"] = 'ApiKey realm="ingest", header="X-Api-Key"'
+    drain_after(request, response)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'ApiKey realm="ingest", header="X-Api-Key"'
     if code == "unsupported_encoding":
-        # RFC 9110, section 12.5.3: what would have been taken.
-        answer.headers["Accept-Encoding"] = ", ".join(CODINGS)
-    if retry_after is None and refusal.status == 503:
+        # RFC 9110, section 12.5.3.
+        response.headers["Accept-Encoding"] = ", ".join(CODINGS)
+    if retry_after is None and status == 503:
         retry_after = RETRY_AFTER_S
     if retry_after is not None:
-        answer.headers["Retry-After"] = str(retry_after)
-    return answer
+        response.headers["Retry-After"] = str(retry_after)
+    return response
 
 
 def register_errors(app: Flask) -> None:
-    """Answer every exception that leaves a view or a hook."""
+    """Register a handler for every exception that a view or hook may raise."""
     app.register_error_handler(AuthError, lambda error: problem(error.code, error.detail))
     app.register_error_handler(BodyError, lambda error: problem(error.code, error.detail))
     app.register_error_handler(MalformedJson, lambda error: problem("malformed_json", str(error)))
@@ -70,7 +76,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(InvalidEvent, _invalid_event)
     app.register_error_handler(NothingAccepted, _nothing_accepted)
     app.register_error_handler(RateLimited, _rate_limited)
-    app.register_error_handler(BrokerError, _publish_error)
+    app.register_error_handler(BrokerError, _broker_error)
     app.register_error_handler(KeyStoreUnavailable, _key_store_unavailable)
     app.register_error_handler(DatabaseError, _database_error)
     app.register_error_handler(HTTPException, _http_error)
@@ -79,10 +85,13 @@ def register_errors(app: Flask) -> None:
 
 def _invalid_event(error: InvalidEvent) -> Response:
     errors = [fault._asdict() for fault in error.faults]
-    where = ", ".join(each["pointer"] for each in errors[:5])
-    return problem(
-        "invalid_event", f"{len(errors)} to mend: {where}; see errors.", members={"errors": errors}
-    )
+    # The empty pointer refers to the document itself.
+    pointers = [each["pointer"] or "the body" for each in errors[:_MAX_POINTERS]]
+    if len(errors) > _MAX_POINTERS:
+        pointers.append("…")
+    noun = "error" if len(errors) == 1 else "errors"
+    detail = f"{len(errors)} validation {noun}: {', '.join(pointers)}"
+    return problem("invalid_event", detail, members={"errors": errors})
 
 
 def _nothing_accepted(error: NothingAccepted) -> Response:
@@ -92,7 +101,7 @@ def _nothing_accepted(error: NothingAccepted) -> Response:
     return problem(error.code, str(error), members=members)
 
 
-def _publish_error(error: BrokerError) -> Response:
+def _broker_error(error: BrokerError) -> Response:
     if error.retry_after is None:
         return problem(error.code, error.detail)
     return problem(error.code, error.detail, retry_after=error.retry_after, cause=error.__cause__ or error)
@@ -103,9 +112,9 @@ def _rate_limited(error: RateLimited) -> Response:
 
 
 def _limited(error: RateLimited, detail: str, members: Mapping[str, Any]) -> Response:
-    answer = problem(error.code, detail, members=members, retry_after=error.retry_after)
-    answer.headers.extend(quota_headers(this_request().caller.quota, error))
-    return answer
+    response = problem(error.code, detail, members=members, retry_after=error.retry_after)
+    response.headers.extend(quota_headers(this_request().caller.quota, error))
+    return response
 
 
 def _key_store_unavailable(error: KeyStoreUnavailable) -> Response:
@@ -116,28 +125,36 @@ def _database_error(error: DatabaseError) -> Response:
     return problem("event_store_unavailable", "Stored events cannot be looked up at the moment.", cause=error)
 
 
-def _http_error(error: HTTPException) -> Response:
+def _http_error(error: HTTPException) -> Response | HTTPException:
+    """Return a problem with the exception's own status and headers."""
+    if isinstance(error, InternalServerError) and error.original_exception is not None:
+        return _unexpected(error.original_exception)
     status = error.code or 500
-    answer = problem(_HTTP_WORDS.get(status, "bad_request"), _detail_of(error))
-    for name, value in error.get_headers():
-        if name == "Allow":
-            answer.headers[name] = value
-    return answer
+    if error.response is not None or status < 400:
+        # It is a complete response already.
+        return error
+    is_server_error = status >= 500
+    code = _CODES_BY_STATUS.get(status, "internal_error" if is_server_error else "bad_request")
+    response = problem(code, _detail_of(error), status=status, cause=error if is_server_error else None)
+    own_headers = [header for header in error.get_headers() if header[0] != "Content-Type"]
+    for name, _value in own_headers:
+        response.headers.remove(name)
+    response.headers.extend(own_headers)
+    return response
 
 
 def _detail_of(error: HTTPException) -> str:
-    """Say what is wrong with an address, and which one may have been meant; werkzeug speaks to a browser."""
+    """Return the exception's description, or for an unknown path the closest known one."""
     request = this_request()
-    if isinstance(error, MethodNotAllowed):
-        return f"This address takes {', '.join(sorted(error.valid_methods or ()))}."
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        return f"This path accepts {', '.join(sorted(error.valid_methods))}."
     if not isinstance(error, NotFound) or request.url_rule is not None:
-        return error.description or ""
+        return error.description or error.name
     known = [rule.rule for rule in current_app.url_map.iter_rules() if not rule.arguments]
-    close = difflib.get_close_matches(request.path[:100], known, n=1)
-    return f"There is nothing at this address.{f' Did you mean {close[0]}?' if close else ''}"
+    close = difflib.get_close_matches(request.path[:_MAX_PATH_LENGTH], known, n=1)
+    return f"There is nothing at this path.{f' Did you mean {close[0]}?' if close else ''}"
 
 
-def _unexpected(error: Exception) -> Response:
-    return problem(
-        "internal_error", "Something went wrong here; the event was not acknowledged.", cause=error
-    )
+def _unexpected(error: BaseException) -> Response:
+    detail = "The service failed unexpectedly; the event was not acknowledged."
+    return problem("internal_error", detail, cause=error)

@@ -1,4 +1,4 @@
-"""What every ingest view does at its two ends: write the metadata of an event, and answer 202."""
+"""Ingest one event: make its metadata, build it, publish it, and respond with 202."""
 
 import hashlib
 import re
@@ -7,82 +7,80 @@ from datetime import UTC, datetime
 from flask import Response
 
 from vigilry_ingest.domain.event import Event, EventMetadata
-from vigilry_ingest.domain.event_kinds import event_kinds
+from vigilry_ingest.domain.event_kinds import EventKind
 from vigilry_ingest.domain.json_object import JsonObject
 from vigilry_ingest.observability.tracing import checked_traceparent, traceparent_of
 from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
 from vigilry_ingest.web.flask_app import RawResponse
-from vigilry_ingest.web.instrumentation import count_events
 from vigilry_ingest.web.rate_limit_headers import quota_headers
-from vigilry_ingest.web.request import IngestRequest, this_request
+from vigilry_ingest.web.request import EventCount, IngestRequest
 
 _KEY = re.compile("[!-~](?:[ -~]{0,253}[!-~])?")
 
 
 class IdempotencyKeyError(ValueError):
-    """An Idempotency-Key cannot be used."""
+    """An idempotency key is invalid or not allowed."""
 
 
-def new_metadata() -> EventMetadata:
-    """Write down who sent this request, and when it came.
+def ingest(request: IngestRequest, kind: EventKind, body: JsonObject) -> Response:
+    """Publish the event that a body describes and respond with 202 once it is stored.
 
-    Raises IdempotencyKeyError for an unusable Idempotency-Key.
+    Raises InvalidEvent, IdempotencyKeyError and BrokerError.
     """
-    request = this_request()
-    sender = request.caller
+    event = kind.build(body, new_metadata(request))
+    quota = request.caller.quota
+    published = request.services.publisher.publish(event, idempotency_keys(kind, event, body), quota)
+    request.event_counts = (EventCount(kind.name, "duplicate" if published.is_replay else "accepted"),)
+    headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
+    if published.is_replay:
+        headers.append(("Idempotent-Replayed", "true"))
+    headers += quota_headers(quota, published)
+    return RawResponse(f'{{"jobId":"{published.job_id}","status":"queued"}}'.encode(), 202, headers)
+
+
+def new_metadata(request: IngestRequest) -> EventMetadata:
+    """Return the metadata for the event of a request.
+
+    Raises IdempotencyKeyError for an invalid Idempotency-Key.
+    """
+    caller = request.caller
     return EventMetadata(
         id=f"evt_{request.ulid}",
-        project_id=sender.project_id,
-        environment=sender.environment,
+        project_id=caller.project_id,
+        environment=caller.environment,
         received_at=datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
         request_id=request.request_id,
         idempotency_key=checked_key(request.environ.get("HTTP_IDEMPOTENCY_KEY")),
-        traceparent=_traceparent_of(request),
+        traceparent=_traceparent_for(request),
     )
 
 
-def _traceparent_of(request: IngestRequest) -> str | None:
-    """Give the context that the event's processing belongs to: this request's span, or the sender's own."""
+def _traceparent_for(request: IngestRequest) -> str | None:
+    """Return the trace context for processing the event: that of the request's span, else the sender's."""
     if request.span is not None:
         return traceparent_of(request.span)
     return checked_traceparent(request.environ.get("HTTP_TRACEPARENT"))
 
 
 def checked_key(key: str | None) -> str | None:
-    """Check an idempotency key, where there is one.
+    """Return an idempotency key if it is valid or None.
 
     Raises IdempotencyKeyError.
     """
     if key is not None and not _KEY.fullmatch(key):
         raise IdempotencyKeyError(
-            "An Idempotency-Key has 1 to 255 printable ASCII characters, no blank at an end."
+            "An idempotency key has 1 to 255 printable ASCII characters and no space at either end."
         )
     return key
 
 
-def idempotency_keys(event: Event, body: JsonObject) -> list[IdempotencyKey]:
-    """Give what makes a repeat of an event answer with the first jobId: the sender's key, and Stripe's id."""
+def idempotency_keys(kind: EventKind, event: Event, body: JsonObject) -> list[IdempotencyKey]:
+    """Return the keys under which an event is stored once: the sender's and the event's own id, if any."""
     keys = []
     if event.idempotency_key is not None:
         fingerprint = hashlib.blake2b(body.text, digest_size=16).hexdigest()
         keys.append(IdempotencyKey(event.kind, event.idempotency_key, fingerprint))
-    id_member = event_kinds()[event.kind].id_member
-    if id_member is not None and (own_id := body.members.get(id_member)) is not None:
-        # Stripe's own retries differ in places such as pending_webhooks, so the id alone decides.
+    if kind.id_member is not None and (own_id := body.members.get(kind.id_member)) is not None:
+        # No fingerprint: Stripe's retries of an event differ in members such as pending_webhooks.
         keys.append(IdempotencyKey(f"{event.kind}-id", own_id, ""))
     return keys
-
-
-def accept(event: Event, body: JsonObject) -> Response:
-    """Publish an event and answer 202: it is stored, and this is its jobId.
-
-    Raises BrokerError.
-    """
-    request = this_request()
-    published = request.services.publisher.publish(event, idempotency_keys(event, body), request.caller.quota)
-    count_events(event.kind, "duplicate" if published.is_replay else "accepted")
-    headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
-    if published.is_replay:
-        headers.append(("Idempotent-Replayed", "true"))
-    headers += quota_headers(request.caller.quota, published)
-    return RawResponse(f'{{"jobId":"{published.job_id}","status":"queued"}}'.encode(), 202, headers)

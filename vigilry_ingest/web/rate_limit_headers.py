@@ -1,4 +1,4 @@
-"""What a sender is told of its project's quota."""
+"""RateLimit header fields (draft-ietf-httpapi-ratelimit-headers)."""
 
 from math import ceil
 
@@ -8,19 +8,20 @@ from vigilry_ingest.stream.publishing.publisher import Published
 
 
 def quota_headers(quota: Quota | None, outcome: Published | RateLimited) -> list[tuple[str, str]]:
-    """Tell the quota, how many events are left at once, and in how many seconds all of them are again.
+    """Return the header fields for a project's quota; none without one.
 
-    After a refusal it is the seconds until one is, as in Retry-After. The fields are those of the IETF's
-    draft-ietf-httpapi-ratelimit-headers; the window is one in which the quota holds for burst and rate.
+    ``r`` is the number of events that may be sent at once; ``t`` is the number of seconds until the quota is
+    fully restored or, after a rate-limited request, until the next event is allowed, as in Retry-After. The
+    window ``w`` is the shortest in which both rate and burst hold.
     """
     if quota is None:
         return []
     if isinstance(outcome, RateLimited):
-        left, reset_s = 0, outcome.retry_after_s
+        remaining, reset_s = 0, outcome.retry_after_s
     else:
-        left, reset_s = outcome.remaining or 0, ceil(outcome.reset_us / 1e6)
-    most = max(quota)
+        remaining, reset_s = outcome.remaining or 0, ceil(outcome.reset_us / 1e6)
+    limit = max(quota)
     return [
-        ("RateLimit-Policy", f'"project";q={most};w={ceil(most / quota.per_second)}'),
-        ("RateLimit", f'"project";r={left};t={reset_s}'),
+        ("RateLimit-Policy", f'"project";q={limit};w={ceil(limit / quota.per_second)}'),
+        ("RateLimit", f'"project";r={remaining};t={reset_s}'),
     ]

@@ -1,8 +1,9 @@
-"""The request, with the parts at hand and with what the hooks learned about it."""
+"""The request class: Flask's request with the application's services and what hooks and views record."""
 
 import re
 import time
-from typing import cast
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 from wsgiref.types import WSGIEnvironment
 
 from flask import Request, request
@@ -18,33 +19,56 @@ _REQUEST_ID_VARIABLE = "HTTP_X_REQUEST_ID"
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._:+/=@-]{1,128}", re.ASCII)
 
 
-class IngestRequest(Request):
-    """A request, with the parts at hand, and with what the hooks found out about it."""
+class EventCount(NamedTuple):
+    """The number of events of a kind with an outcome: accepted, duplicate, rejected or failed."""
 
-    # Set by the key hook, before any view of /ingest; None for a request that it refused, or outside of it.
+    kind: str
+    outcome: str
+    events: int = 1
+
+
+class IngestRequest(Request):
+    """A request; instances come from a subclass made by ``request_class_for``.
+
+    Attributes:
+        services: what the application's requests share
+        begun_at: ``time.perf_counter()`` at the start, in seconds
+        ulid: the ULID of the request's own id and of the id of its event
+        request_id: the sender's X-Request-Id if it is valid, else ``req_`` and the ULID
+        caller: set by ``require_key``; None before it, and outside /ingest
+        body_bytes: the size of the body on the wire; None until it is read
+        event_counts: what became of the request's events, for the metrics
+        span: the request's span, if it is traced
+        refusal: the error code of the response; empty for success
+        cause: the exception behind an error response; for the log only
+    """
+
+    services: Services
     caller = cast(Caller, None)
-    # The size of the body as it was sent, once it was read.
     body_bytes: int | None = None
-    # Its span, when requests are traced.
+    event_counts: Sequence[EventCount] = ()
     span: Span | None = None
-    # The word of its refusal, and what of ours failed, which is for the log alone.
     refusal = ""
     cause: BaseException | None = None
 
-    def __init__(self, environ: WSGIEnvironment, parts: Services) -> None:
+    def __init__(self, environ: WSGIEnvironment) -> None:
         super().__init__(environ)
-        self.services = parts
         self.begun_at = time.perf_counter()
-        # Of its own id and of its event's: two would cost another microsecond.
         self.ulid = new_ulid()
-        given = environ.get(_REQUEST_ID_VARIABLE)
-        # The sender's X-Request-Id when it is a plain one, else one made here.
-        self.request_id: str = given if given and _REQUEST_ID.fullmatch(given) else f"req_{self.ulid}"
+        sent_id = environ.get(_REQUEST_ID_VARIABLE)
+        self.request_id: str = sent_id if sent_id and _REQUEST_ID.fullmatch(sent_id) else f"req_{self.ulid}"
+
+
+def request_class_for(services: Services) -> type[IngestRequest]:
+    """Return a request class for an application with these services."""
+
+    class BoundRequest(IngestRequest):
+        pass
+
+    BoundRequest.services = services
+    return BoundRequest
 
 
 def this_request() -> IngestRequest:
-    """Give the request that is being answered.
-
-    Itself, and not flask's proxy to it: every look through the proxy takes a microsecond.
-    """
+    """Return the current request, unwrapped from Flask's proxy, which is slow to access repeatedly."""
     return cast(IngestRequest, request._get_current_object())  # type: ignore[attr-defined]  # a LocalProxy

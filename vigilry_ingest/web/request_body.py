@@ -1,5 +1,6 @@
-"""The body room: from a request's bytes to JSON, with type, encoding and size checked on the way."""
+"""Read request bodies: check type, encoding and size, and parse JSON."""
 
+import re
 from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
@@ -13,15 +14,18 @@ from vigilry_ingest.api.schemas.json_object import parse_object
 from vigilry_ingest.config.settings import Config
 from vigilry_ingest.domain.json_object import JsonObject
 from vigilry_ingest.web.decompression import CODINGS, CorruptBody, OutputTooLarge, UnknownCoding, decompress
-from vigilry_ingest.web.request import IngestRequest, this_request
+from vigilry_ingest.web.request import IngestRequest
 
-_AT_ONCE = 64 * 1024
+_CHUNK_BYTES = 64 * 1024
+_MAX_ECHO_LENGTH = 100
 _JSON = "application/json"
 _NDJSON = "application/x-ndjson"
+# Any type with the structured syntax suffix +json (RFC 6839, section 3.1; names as in RFC 6838, section 4.2).
+_JSON_SUFFIXED = re.compile(r"application/[a-z0-9][a-z0-9!#$&^_.+-]*\+json")
 
 
 class BodyError(Exception):
-    """A body cannot be taken; ``code`` is the refusal's word."""
+    """The body cannot be read; ``code`` is the error code."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -29,109 +33,106 @@ class BodyError(Exception):
         self.detail = detail
 
 
-def read_object() -> JsonObject:
-    """Read the request's body as one JSON object.
+def read_object(request: IngestRequest) -> JsonObject:
+    """Return the request's body as one JSON object.
 
-    Raises BodyError for its type, encoding, size or completeness, and MalformedJson.
+    Raises MalformedJson, and BodyError if the type, encoding, size or length is wrong.
     """
-    request = this_request()
-    # Nearly every sender writes it just so; werkzeug's parsing of it takes 10 µs.
+    # The exact type needs no parsing, and nearly every sender uses it.
     if request.environ.get("CONTENT_TYPE") != _JSON:
         _check_type(request, _JSON)
     return parse_object(_read_text(request))
 
 
-def read_items() -> list[bytes]:
-    """Read the request's body as the items of a batch: a JSON object with a list, or a line of JSON each.
+def read_items(request: IngestRequest) -> list[bytes]:
+    """Return the items of a batch, each as JSON text, from a JSON object with a list or from JSON lines.
 
-    Raises BodyError, also for too many items, MalformedJson and InvalidEvent.
+    Raises MalformedJson, InvalidEvent, and BodyError also if there are too many items.
     """
-    request = this_request()
     _check_type(request, _JSON, _NDJSON)
     split = split_lines if request.mimetype == _NDJSON else split_batch
     items = split(_read_text(request))
-    most = request.services.config.max_batch_events
-    if len(items) > most:
-        detail = f"A batch may have {most:,} events (VIGILRY_MAX_BATCH_EVENTS); it has {len(items):,}."
+    max_events = request.services.config.max_batch_events
+    if len(items) > max_events:
+        detail = f"A batch may have {max_events:,} events (VIGILRY_MAX_BATCH_EVENTS); it has {len(items):,}."
         raise BodyError("batch_too_large", detail)
     return items
 
 
 def _check_type(request: IngestRequest, *types: str) -> None:
-    if request.mimetype not in types:
-        given = request.mimetype[:100] or "none"
+    media_type = request.mimetype
+    if media_type not in types and not _JSON_SUFFIXED.fullmatch(media_type):
+        given = media_type[:_MAX_ECHO_LENGTH] or "none"
         raise BodyError("unsupported_media_type", f"Send Content-Type: {' or '.join(types)}; it was {given}.")
     charset = request.mimetype_params.get("charset", "utf-8")
     if charset.lower() not in ("utf-8", "utf8"):
-        raise BodyError("unsupported_media_type", f"JSON is UTF-8; the charset was {charset[:100]}.")
+        given = charset[:_MAX_ECHO_LENGTH]
+        raise BodyError("unsupported_media_type", f"JSON is UTF-8; the charset was {given}.")
 
 
 def _read_text(request: IngestRequest) -> bytes:
     config = request.services.config
-    text = _read_bytes(request.environ, config.max_body_bytes)
-    request.body_bytes = len(text)
+    body = _read_bytes(request.environ, config.max_body_bytes)
+    request.body_bytes = len(body)
     coding = request.environ.get("HTTP_CONTENT_ENCODING")
-    return text if coding is None else _decode(text, coding.strip().lower(), config)
+    return body if coding is None else _decode(body, coding.strip().lower(), config)
 
 
-def _decode(text: bytes, coding: str, config: Config) -> bytes:
+def _decode(body: bytes, coding: str, config: Config) -> bytes:
     if coding in ("", "identity"):
-        return text
-    most = config.max_decompressed_bytes
+        return body
+    max_bytes = config.max_decompressed_bytes
     try:
-        return decompress(text, coding, most)
+        return decompress(body, coding, max_bytes)
     except UnknownCoding:
-        detail = f"Send Content-Encoding: {' or '.join(CODINGS)}, or none; it was {coding[:100]}."
+        given = coding[:_MAX_ECHO_LENGTH]
+        detail = f"Send Content-Encoding: {' or '.join(CODINGS)}, or none; it was {given}."
         raise BodyError("unsupported_encoding", detail) from None
     except CorruptBody as error:
         raise BodyError("invalid_encoding", str(error)) from error
     except OutputTooLarge:
-        detail = (
-            f"The body may have {most:,} bytes, decompressed (VIGILRY_MAX_DECOMPRESSED_BYTES); it has more."
-        )
+        detail = f"The decompressed body exceeds {max_bytes:,} bytes (VIGILRY_MAX_DECOMPRESSED_BYTES)."
         raise BodyError("body_too_large", detail) from None
 
 
 def _read_bytes(environ: WSGIEnvironment, limit: int) -> bytes:
     length = get_content_length(environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"))
     if length is not None and length > limit:
-        raise _too_large(limit, f"it is {length:,}")
+        raise _too_large(limit, f"it has {length:,}")
     if length is None and not environ.get("wsgi.input_terminated"):
-        # The server does not say where such a body ends, so there is none (RFC 9112, section 6.3).
+        # A request without a length has no body (RFC 9112, section 6.3).
         length = 0
     try:
-        # One byte past the limit tells a chunked body that is too large without reading all of it.
-        text = environ["wsgi.input"].read(limit + 1 if length is None else length)
+        # One byte more than the limit is enough to detect a chunked body that exceeds it.
+        body = environ["wsgi.input"].read(limit + 1 if length is None else length)
     except Exception as error:
-        # Every WSGI server has its own exceptions for a sender that breaks off or garbles its chunks.
-        raise BodyError("incomplete_body", "The body broke off, or its chunks are garbled.") from error
-    if len(text) > limit:
-        raise _too_large(limit, "it is larger")
-    if length is not None and len(text) < length:
-        raise BodyError("incomplete_body", f"The body ended after {len(text):,} of {length:,} bytes.")
-    return bytes(text)
+        # Each WSGI server raises its own exceptions for a broken connection or invalid chunks.
+        raise BodyError("incomplete_body", "The body is incomplete, or its chunks are invalid.") from error
+    if len(body) > limit:
+        raise _too_large(limit, "it has more")
+    if length is not None and len(body) < length:
+        raise BodyError("incomplete_body", f"The body ended after {len(body):,} of {length:,} bytes.")
+    return bytes(body)
 
 
-def drain_after(answer: Response) -> None:
-    """Read and drop, once an answer has gone out, what is left of the body, up to four times the limit.
+def drain_after(request: IngestRequest, response: Response) -> None:
+    """Read and discard the rest of the body after a response, up to four times the size limit.
 
-    gunicorn's threaded worker closes a connection whose body was not read, without saying so in the answer,
-    and the sender's next request on it would be lost.
+    gunicorn's threaded worker closes a connection with an unread body without announcing it in the response,
+    so the sender's next request on the connection would be lost.
     """
-    request = this_request()
     if request.environ.get("wsgi.input_terminated"):
-        most = 4 * request.services.config.max_body_bytes
-        answer.call_on_close(partial(_drain, request.environ["wsgi.input"], most))
+        max_bytes = 4 * request.services.config.max_body_bytes
+        response.call_on_close(partial(_drain, request.environ["wsgi.input"], max_bytes))
 
 
-def _drain(stream: BinaryIO, most: int) -> None:
-    # A body that broke off ends the connection by itself; every server has its own exceptions for it.
+def _drain(stream: BinaryIO, max_bytes: int) -> None:
+    # An incomplete body ends the connection anyway; each server raises its own exceptions for it.
     with suppress(Exception):
-        while most > 0 and (dropped := len(stream.read(_AT_ONCE))):
-            most -= dropped
+        while max_bytes > 0 and (discarded := len(stream.read(_CHUNK_BYTES))):
+            max_bytes -= discarded
 
 
 def _too_large(limit: int, reason: str) -> BodyError:
-    return BodyError(
-        "body_too_large", f"The body may have {limit:,} bytes (VIGILRY_MAX_BODY_BYTES); {reason}."
-    )
+    detail = f"The body may have {limit:,} bytes (VIGILRY_MAX_BODY_BYTES); {reason}."
+    return BodyError("body_too_large", detail)

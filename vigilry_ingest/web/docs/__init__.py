@@ -1,4 +1,4 @@
-"""The pages: what a newcomer reads in a browser, and the documents that programs read; no key needed."""
+"""The documentation pages and the OpenAPI and AsyncAPI documents; no API key required."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,21 +14,21 @@ from vigilry_ingest.api.specs.openapi import openapi
 from vigilry_ingest.api.specs.responses import example_of
 from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, event_kinds
 from vigilry_ingest.services import services
-from vigilry_ingest.web.docs.code_examples import GROUPS, in_colour, programs
+from vigilry_ingest.web.docs.code_examples import GROUPS, highlighted, programs
 from vigilry_ingest.web.flask_app import status_line
 from vigilry_ingest.web.request import this_request
 
 _ASSETS = Path(__file__).parent / "assets"
-_MINUTES_S = 300
+_MAX_AGE_S = 300
 _YEAR_S = 31_536_000
-# Nothing comes from another host, and no script stands in a page.
-_POLICY = (
+# Pages load nothing from other hosts and contain no inline scripts.
+_CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Where `make run` serves: for a request that does not say which host it asks.
-_LOCAL = "http://127.0.0.1:4100"
-_WHERE = {
+# The origin of `make run`, for requests without a usable Host.
+_DEFAULT_ORIGIN = "http://127.0.0.1:4100"
+_LINKS = {
     "docs": "/docs",
     "errors": "/docs/errors",
     "examples": "/docs/examples",
@@ -41,114 +41,121 @@ blueprint = Blueprint("pages", __name__, template_folder="templates")
 
 
 @blueprint.after_request
-def protect(answer: Response) -> Response:
-    """Let a page do no more than it needs."""
-    answer.headers["Content-Security-Policy"] = _POLICY
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    return answer
+def add_security_headers(response: Response) -> Response:
+    """Restrict what a page may load and do."""
+    response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 @blueprint.get("/")
 def show_home() -> Response:
-    """Say what this is and where the documentation is."""
-    about = {"name": "Vigilry Ingest", "version": __version__, **_WHERE}
-    return _page_with_origin("home.html", about, example=_pretty(event_kinds()[DEFAULT_KIND].example))
+    """Show the service's name and version, and links to its documentation."""
+    members = {"name": "Vigilry Ingest", "version": __version__, **_LINKS}
+    return _page_with_origin("home.html", members, example=_pretty(event_kinds()[DEFAULT_KIND].example))
 
 
 @blueprint.get("/docs")
 def show_reference() -> Response:
-    """Show the reference, from which requests can be sent."""
-    return _kept(Response(render_template("reference.html"), mimetype="text/html"), _MINUTES_S)
+    """Show the API reference, which can send requests."""
+    return _cached(Response(render_template("reference.html"), mimetype="text/html"), _MAX_AGE_S)
 
 
 @blueprint.get("/docs/errors")
 def show_errors() -> Response:
-    """List every refusal."""
-    return _page("errors.html", {code: _explained(code) for code in PROBLEM_TYPES}, refusals=PROBLEM_TYPES)
+    """List all error codes."""
+    members = {code: _error_members(code) for code in PROBLEM_TYPES}
+    return _page("errors.html", members, problem_types=PROBLEM_TYPES)
 
 
 @blueprint.get("/docs/errors/<code>")
 def show_error(code: str) -> Response:
-    """Explain one refusal."""
-    refusal = PROBLEM_TYPES.get(code)
-    if refusal is None:
-        return _missing("refusal", "/docs/errors")
-    head, told = f"HTTP/1.1 {status_line(refusal.status)}", _pretty(example_of(code))
-    return _page("error.html", _explained(code), code=code, refusal=refusal, head=head, example=told)
+    """Explain an error code."""
+    problem_type = PROBLEM_TYPES.get(code)
+    if problem_type is None:
+        return _missing("error", "/docs/errors")
+    return _page(
+        "error.html",
+        _error_members(code),
+        code=code,
+        problem_type=problem_type,
+        status_line=f"HTTP/1.1 {status_line(problem_type.status)}",
+        example=_pretty(example_of(code)),
+    )
 
 
 @blueprint.get("/docs/examples")
 def show_examples() -> Response:
     """List the programs of ``examples/``."""
-    listed = {name: {"title": each.title, "file": each.address} for name, each in programs().items()}
-    return _page_with_origin("examples.html", listed, groups=GROUPS, programs=programs())
+    members = {name: {"title": each.title, "file": each.file_url} for name, each in programs().items()}
+    return _page_with_origin("examples.html", members, groups=GROUPS, programs=programs())
 
 
 @blueprint.get("/docs/examples/<name>")
 def show_example(name: str) -> Response:
-    """Show one program."""
+    """Show an example program."""
     program = programs().get(name)
     if program is None:
         return _missing("example", "/docs/examples")
-    about = {"name": name, "title": program.title, "file": program.address}
-    return _page("example.html", about, name=name, program=program, text=in_colour(name))
+    members = {"name": name, "title": program.title, "file": program.file_url}
+    return _page("example.html", members, name=name, program=program, text=highlighted(name))
 
 
 @blueprint.get("/openapi.json")
 def show_openapi() -> Response:
-    """Describe the service to senders' programs."""
-    return _document(openapi(services().config.public_url))
+    """Return the OpenAPI document, which describes the HTTP API to senders."""
+    return _json(openapi(services().config.public_url))
 
 
 @blueprint.get("/asyncapi.json")
 def show_asyncapi() -> Response:
-    """Describe the streams to consumers' programs."""
-    return _document(asyncapi())
+    """Return the AsyncAPI document, which describes the streams to consumers."""
+    return _json(asyncapi())
 
 
 @blueprint.get("/docs/assets/<path:name>")
 def show_asset(name: str) -> Response:
-    """Give a file of the pages; those with a version in their name never change."""
-    answer = send_from_directory(_ASSETS, name, max_age=_YEAR_S if "swagger-ui-" in name else _MINUTES_S)
-    answer.cache_control.public = True
-    return answer
+    """Return a static file; files with a version in their path never change."""
+    response = send_from_directory(_ASSETS, name, max_age=_YEAR_S if "swagger-ui-" in name else _MAX_AGE_S)
+    response.cache_control.public = True
+    return response
 
 
 def _page(template: str, members: Mapping[str, Any], **values: Any) -> Response:
-    """Answer HTML to a browser, and JSON to a program."""
-    if _is_for_a_browser():
-        answer = Response(render_template(template, page_of=page_of, **values), mimetype="text/html")
+    """Return a rendered template to a browser, and `members` as JSON to any other client."""
+    if _prefers_html():
+        response = Response(render_template(template, page_of=page_of, **values), mimetype="text/html")
     else:
-        answer = _document(members)
-    answer.vary.add("Accept")
-    return _kept(answer, _MINUTES_S)
+        response = _json(members)
+    response.vary.add("Accept")
+    return _cached(response, _MAX_AGE_S)
 
 
 def _page_with_origin(template: str, members: Mapping[str, Any], **values: Any) -> Response:
-    """Answer a page that names the service's origin, as the operator says it, or else the request."""
+    """Return a page that contains the service's origin: the configured one, else the request's own."""
     public_url = services().config.public_url
-    asked = f"{request.scheme}://{request.host}" if request.host else _LOCAL
-    answer = _page(template, members, origin=public_url or asked, **values)
+    request_origin = f"{request.scheme}://{request.host}" if request.host else _DEFAULT_ORIGIN
+    response = _page(template, members, origin=public_url or request_origin, **values)
     if not public_url:
-        # What one reader's Host says is not for the next.
-        answer.cache_control.public = False
-        answer.cache_control.private = True
-    return answer
+        # The page depends on the Host header, so shared caches must not store it.
+        response.cache_control.public = False
+        response.cache_control.private = True
+    return response
 
 
-def _missing(what: str, where: str) -> Response:
-    """Say to a browser in a page, and to a program in a problem, that there is nothing of this name."""
-    if not _is_for_a_browser():
-        abort(404, f"There is no {what} of this name; {where} lists them all.")
+def _missing(what: str, list_url: str) -> Response:
+    """Return a 404 page to a browser, and a problem to any other client."""
+    if not _prefers_html():
+        abort(404, f"There is no {what} of this name; {list_url} lists all.")
     this_request().refusal = "not_found"
-    page = render_template("missing.html", what=what, where=where)
-    answer = Response(page, status_line(404), mimetype="text/html")
-    answer.vary.add("Accept")
-    return answer
+    page = render_template("missing.html", what=what, list_url=list_url)
+    response = Response(page, status_line(404), mimetype="text/html")
+    response.vary.add("Accept")
+    return response
 
 
-def _is_for_a_browser() -> bool:
+def _prefers_html() -> bool:
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
@@ -156,19 +163,18 @@ def _pretty(value: Mapping[str, Any]) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
-def _explained(code: str) -> dict[str, Any]:
-    return (
-        {"code": code, "type": page_of(code)} | PROBLEM_TYPES[code]._asdict() | {"example": example_of(code)}
-    )
+def _error_members(code: str) -> dict[str, Any]:
+    head = {"code": code, "type": page_of(code)}
+    return head | PROBLEM_TYPES[code]._asdict() | {"example": example_of(code)}
 
 
-def _document(members: Mapping[str, Any]) -> Response:
-    return _kept(Response(msgspec.json.encode(members), mimetype="application/json"), _MINUTES_S)
+def _json(members: Mapping[str, Any]) -> Response:
+    return _cached(Response(msgspec.json.encode(members), mimetype="application/json"), _MAX_AGE_S)
 
 
-def _kept(answer: Response, seconds: int) -> Response:
-    answer.cache_control.public = True
-    answer.cache_control.max_age = seconds
-    answer.add_etag()
-    answer.make_conditional(request)
-    return answer
+def _cached(response: Response, max_age_s: int) -> Response:
+    response.cache_control.public = True
+    response.cache_control.max_age = max_age_s
+    response.add_etag()
+    response.make_conditional(request)
+    return response

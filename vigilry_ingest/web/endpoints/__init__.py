@@ -1,4 +1,4 @@
-"""The views. ``ingest_blueprint`` is the parent of all that need a key, and has the key hook."""
+"""The views. ``ingest_blueprint`` collects those that require an API key."""
 
 from flask import Blueprint
 
@@ -9,7 +9,7 @@ from vigilry_ingest.web.endpoints.events import event_blueprint
 
 
 def ingest_blueprint() -> Blueprint:
-    """Make the parent of everything that needs a key."""
+    """Make the blueprint of all endpoints that require an API key."""
     ingest = Blueprint("ingest", __name__)
     ingest.before_request(require_key)
     for kind in event_kinds().values():

@@ -1,4 +1,4 @@
-"""``/health/live`` and ``/health/ready``, for load balancers and supervisors; no key needed."""
+"""``GET /health/live`` and ``GET /health/ready``, for load balancers and supervisors; no API key required."""
 
 import logging
 from collections.abc import Callable
@@ -19,21 +19,21 @@ blueprint = Blueprint("health", __name__, url_prefix="/health")
 
 @blueprint.get("/live")
 def live() -> Response:
-    """Answer that the process answers."""
+    """Return 200: the process is running."""
     return jsonify(status="live")
 
 
 @blueprint.get("/ready")
 def ready() -> tuple[Response, int]:
-    """Answer whether the broker, and the key store with its tables, answer within the publish time-out.
+    """Return 200 if the broker and the migrated key store respond within the publish time-out, else 503.
 
-    503 names the one that does not. A service that is about to stop is not ready, whatever they do.
+    The body has the result of each check. A draining service is never ready.
     """
     if is_draining():
         return jsonify(status="draining"), 503
     parts = services()
     budget_s = parts.config.publish_timeout_ms / 1000
-    # Both at once, so that two that hang are waited for no longer than one.
+    # The checks run concurrently, so that both share one time-out.
     check_key_store = start_with_deadline(lambda: check_migrated(parts.engine), budget_s)
     report = {
         "broker": _outcome(lambda: parts.broker.check(budget_s)),
@@ -55,7 +55,7 @@ def _outcome(check: Callable[[], None]) -> str:
     return "ok"
 
 
-def _logged(word: str, error: Exception) -> str:
-    # What a driver says may name hosts and users, and is not for everybody.
-    _log.warning("not ready", extra={"code": word, "reason": str(error)})
-    return word
+def _logged(code: str, error: Exception) -> str:
+    # A driver's message may contain hosts and users, so it is logged and not sent.
+    _log.warning("not ready", extra={"code": code, "reason": str(error)})
+    return code

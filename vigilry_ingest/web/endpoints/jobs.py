@@ -1,4 +1,4 @@
-"""``GET /ingest/jobs/<jobId>``: what has become of an event."""
+"""``GET /ingest/jobs/<jobId>``: the status of an event."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ blueprint = Blueprint("jobs", __name__)
 
 @blueprint.get("/ingest/jobs/<job_id>")
 def show_job(job_id: str) -> Response:
-    """Tell where a job stands, while its entry is on the stream and after it was stored and trimmed."""
+    """Return the status of a job, from the stream or, once it is processed, from the event store."""
     number = job_number_of(job_id)
-    # The last look is for an event that was stored and trimmed between the first two.
-    answer = None if number is None else _stored(number) or _on_the_way(job_id) or _stored(number)
-    if answer is None:
-        # The same for a malformed id and for another project's job, so that nobody learns of these.
+    # The second query of the store finds an event that was stored and trimmed after the first.
+    status = None if number is None else _stored(number) or _on_stream(job_id) or _stored(number)
+    if status is None:
+        # The same response for a malformed id and for another project's job, which must not be revealed.
         abort(404, "Your project has no such job.")
-    return jsonify({"jobId": job_id, **answer})
+    return jsonify({"jobId": job_id, **status})
 
 
 def _stored(number: int) -> dict[str, Any] | None:
@@ -42,22 +42,22 @@ def _stored(number: int) -> dict[str, Any] | None:
     }
 
 
-def _on_the_way(job_id: str) -> dict[str, Any] | None:
+def _on_stream(job_id: str) -> dict[str, Any] | None:
     request = this_request()
     broker, project_id = request.services.broker, request.caller.project_id
     timeout_s = request.services.config.publish_timeout_ms / 1000
-    standing = find_job_status(broker, project_id, job_id, group=DEFAULT_GROUP, timeout_s=timeout_s)
-    if standing is None:
+    job = find_job_status(broker, project_id, job_id, group=DEFAULT_GROUP, timeout_s=timeout_s)
+    if job is None:
         return None
-    answer: dict[str, Any] = {
-        "status": standing.status,
-        "eventId": standing.event.id,
-        "kind": standing.event.kind,
-        "type": standing.event.type,
-        "receivedAt": standing.event.received_at,
+    status: dict[str, Any] = {
+        "status": job.status,
+        "eventId": job.event.id,
+        "kind": job.event.kind,
+        "type": job.event.type,
+        "receivedAt": job.event.received_at,
     }
-    if standing.attempts is not None:
-        answer["attempts"] = standing.attempts
-    if standing.reason is not None:
-        answer["reason"] = standing.reason
-    return answer
+    if job.attempts is not None:
+        status["attempts"] = job.attempts
+    if job.reason is not None:
+        status["reason"] = job.reason
+    return status

@@ -1,4 +1,4 @@
-"""``GET /metrics``, for Prometheus; no key needed, and not for the public: see deploy/nginx.conf."""
+"""``GET /metrics``, for Prometheus; no API key required, and not for the public: see deploy/nginx.conf."""
 
 from flask import Blueprint, Response, request
 from prometheus_client.exposition import choose_encoder
@@ -12,7 +12,7 @@ blueprint = Blueprint("metrics", __name__)
 
 @blueprint.get("/metrics")
 def show_metrics() -> Response:
-    """Show what all workers of this service have counted, and how the streams stand."""
+    """Return the metrics of all workers of this service, and of the streams."""
     config = services().config
     streams = StreamGauges(
         config.redis_url,

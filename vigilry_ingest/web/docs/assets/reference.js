@@ -1,4 +1,4 @@
-// Swagger UI on the service's own description; the key that a reader types stays in this page's memory.
+// Swagger UI for the OpenAPI document; an entered API key is kept in memory only.
 "use strict";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -6,14 +6,14 @@ const follow = () => document.documentElement.classList.toggle("dark-mode", dark
 follow();
 dark.addEventListener("change", follow);
 
-// Swagger UI shows the example of a text as one quoted JSON string, and would send the quotes too.
+// Swagger UI shows a text example as a quoted JSON string, and would send it with the quotes.
 const unquoteLines = (request) => {
   if (request.headers?.["Content-Type"] === "application/x-ndjson") {
     try {
       const text = JSON.parse(request.body);
       if (typeof text === "string") request.body = text;
     } catch {
-      // Several lines are no JSON text: they are sent as they were typed.
+      // Several lines are not one JSON text: send them as typed.
     }
   }
   return request;
