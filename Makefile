@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 FIRST_KEY := var/first-key.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ledger bench lint english format check docs lock clean
+.PHONY: help setup run test test-fast ledger bench lint english format check docs lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +46,10 @@ $(FIRST_KEY): | setup
 	@umask 077 && head -n 1 $@.new > $@ && rm $@.new
 
 test: setup ## Run all tests against real servers
-	$(BIN)/pytest
+	@$(BIN)/python -m tests
+
+test-fast: setup ## Run the quick tests, without PostgreSQL, in under a minute
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not alone and not slow" --no-postgresql
 
 ledger: setup ## Break the broker and the workers under load, and count lost and duplicate events
 	$(BIN)/python -m benchmarks.ledger

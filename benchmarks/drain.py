@@ -27,7 +27,7 @@ from benchmarks.ledger.projects import Projects, new_projects
 from tests.fixtures.servers.gunicorn import ROOT, Service
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.valkey import Valkey
-from tests.fixtures.workers import Worker
+from tests.fixtures.servers.worker import Worker
 from vigilry_ingest.api.schemas import events
 
 _STREAM = "vigilry:{0}:events"

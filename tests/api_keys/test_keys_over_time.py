@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.conftest import NewSender
 from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
 from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
+from tests.fixtures.services import NewSender
 from vigilry_ingest.api_keys.projects import NameTaken, UnknownProject, archive, list_projects, rename
 from vigilry_ingest.api_keys.registry import (
     ArchivedProject,

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.cli import flask_well, on_terminal
 from tests.fixtures.commands import Commands
 from tests.fixtures.consuming import Notebook, Running, raise_for
+from tests.fixtures.flask_commands import flask_well, on_terminal
+from tests.fixtures.publishing import an_event, publisher_on
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
-from tests.stream import an_event, publisher_on
 from vigilry_ingest.domain.handler import Delivered
 from vigilry_ingest.stream.consuming.dead_letters import dead_letters, drop, requeue
 from vigilry_ingest.stream.redis_keys import dead_index_key, dead_key, events_key

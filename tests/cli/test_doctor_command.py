@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.cli import flask, on_terminal, on_terminal_of
-from tests.conftest import new_database
+from tests.fixtures.databases import KeyStore, new_database
+from tests.fixtures.flask_commands import flask, on_terminal, on_terminal_of
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.proxy import TcpProxy
 from tests.fixtures.servers.sentinel import SentinelSetup
 from tests.fixtures.servers.valkey import HOST, User, Valkey
-from tests.stream import KeyStore
 from vigilry_ingest.app import create_app
 from vigilry_ingest.config.settings import Config
 from vigilry_ingest.services import services
@@ -37,12 +36,6 @@ class Report(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyStore]:
-    with KeyStore(tmp_path_factory.mktemp("keys")) as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
 def broker() -> Iterator[Valkey]:
     """Run a broker that is set up as it should be."""
     with Valkey(tcp=True, settings=dict([MEMORY])) as server:
@@ -52,7 +45,7 @@ def broker() -> Iterator[Valkey]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_of_its_own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """Give a migrated database of each kind, to be spoilt."""
-    engine = make_engine(new_database(request, tmp_path))
+    engine = make_engine(new_database(request.param, request, tmp_path))
     yield engine
     engine.dispose()
 
@@ -111,121 +104,121 @@ def assert_well(report: Report) -> None:
     assert report.exit_code == 0
 
 
-def test_a_good_setup_is_called_good(broker: Valkey, store: KeyStore) -> None:
-    report = look(broker.url, store.url)
+def test_a_good_setup_is_called_good(broker: Valkey, key_store: KeyStore) -> None:
+    report = look(broker.url, key_store.url)
     assert_well(report)
     said = " ".join(report.of("ok"))
     for word in ("database", "Valkey", "noeviction", "append-only file", "replicas", "clock"):
         assert word in said
 
 
-def test_the_report_for_people_has_a_line_for_each_finding(broker: Valkey, store: KeyStore) -> None:
-    looked = flask("doctor", REDIS_URL=broker.url, DATABASE_URL=store.url)
+def test_the_report_for_people_has_a_line_for_each_finding(broker: Valkey, key_store: KeyStore) -> None:
+    looked = flask("doctor", REDIS_URL=broker.url, DATABASE_URL=key_store.url)
     assert (looked.returncode, looked.stderr) == (0, "")
     lines = looked.stdout.splitlines()
-    assert len(lines) == len(look(broker.url, store.url).findings)
+    assert len(lines) == len(look(broker.url, key_store.url).findings)
     assert all(line.startswith("ok ") for line in lines)
 
 
 def test_on_a_terminal_the_report_is_in_colour_unless_that_is_not_wanted(
-    broker: Valkey, store: KeyStore
+    broker: Valkey, key_store: KeyStore
 ) -> None:
-    settings = {"REDIS_URL": broker.url, "DATABASE_URL": store.url}
+    settings = {"REDIS_URL": broker.url, "DATABASE_URL": key_store.url}
     assert "\x1b[" in on_terminal("doctor", **settings)[1]
     assert "\x1b[" not in on_terminal_of(80, {"NO_COLOR": "1"}, "doctor", **settings)[1]
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "allkeys-random"])
-def test_a_broker_that_evicts_is_a_danger(broker: Valkey, store: KeyStore, policy: str) -> None:
+def test_a_broker_that_evicts_is_a_danger(broker: Valkey, key_store: KeyStore, policy: str) -> None:
     with changed(broker, "maxmemory-policy", policy):
-        assert_danger(look(broker.url, store.url), "broker", policy, "noeviction")
+        assert_danger(look(broker.url, key_store.url), "broker", policy, "noeviction")
 
 
-def test_a_broker_that_may_use_all_memory_is_a_warning(broker: Valkey, store: KeyStore) -> None:
+def test_a_broker_that_may_use_all_memory_is_a_warning(broker: Valkey, key_store: KeyStore) -> None:
     with changed(broker, "maxmemory", "0"):
-        assert_warning(look(broker.url, store.url), "broker", "maxmemory")
+        assert_warning(look(broker.url, key_store.url), "broker", "maxmemory")
 
 
 @pytest.mark.parametrize("durability", ["memory", "fsync"])
 def test_a_broker_without_an_append_only_file_is_a_danger(
-    broker: Valkey, store: KeyStore, durability: str
+    broker: Valkey, key_store: KeyStore, durability: str
 ) -> None:
     with changed(broker, "appendonly", "no"):
-        assert_danger(look(broker.url, store.url, durability=durability), "broker", "appendonly yes")
+        assert_danger(look(broker.url, key_store.url, durability=durability), "broker", "appendonly yes")
 
 
-def test_a_broker_that_never_syncs_is_a_danger(broker: Valkey, store: KeyStore) -> None:
+def test_a_broker_that_never_syncs_is_a_danger(broker: Valkey, key_store: KeyStore) -> None:
     with changed(broker, "appendfsync", "no"):
-        assert_danger(look(broker.url, store.url), "broker", "appendfsync")
+        assert_danger(look(broker.url, key_store.url), "broker", "appendfsync")
 
 
 def test_a_broker_that_syncs_each_second_is_a_warning_where_senders_wait_for_it(
-    broker: Valkey, store: KeyStore
+    broker: Valkey, key_store: KeyStore
 ) -> None:
-    assert_warning(look(broker.url, store.url, durability="fsync"), "broker", "everysec", "always")
-    assert_well(look(broker.url, store.url, durability="memory"))
+    assert_warning(look(broker.url, key_store.url, durability="fsync"), "broker", "everysec", "always")
+    assert_well(look(broker.url, key_store.url, durability="memory"))
     with changed(broker, "appendfsync", "always"):
-        assert_well(look(broker.url, store.url, durability="fsync"))
+        assert_well(look(broker.url, key_store.url, durability="fsync"))
 
 
-def test_missing_replicas_are_a_danger_until_they_are_there(broker: Valkey, store: KeyStore) -> None:
-    assert_danger(look(broker.url, store.url, durability="replicas:1"), "broker", "0 replicas", "1")
+def test_missing_replicas_are_a_danger_until_they_are_there(broker: Valkey, key_store: KeyStore) -> None:
+    assert_danger(look(broker.url, key_store.url, durability="replicas:1"), "broker", "0 replicas", "1")
     with Valkey(replica_of=broker) as replica:
         broker.wait_replicas(1)
-        assert_well(look(broker.url, store.url, durability="replicas:1"))
-        assert_danger(look(broker.url, store.url, durability="replicas:2"), "broker", "1 replica", "2")
+        assert_well(look(broker.url, key_store.url, durability="replicas:1"))
+        assert_danger(look(broker.url, key_store.url, durability="replicas:2"), "broker", "1 replica", "2")
         replica.stop()
-    assert_well(look(broker.url, store.url))
+    assert_well(look(broker.url, key_store.url))
 
 
-def test_a_broker_that_is_a_replica_itself_is_a_danger(broker: Valkey, store: KeyStore) -> None:
+def test_a_broker_that_is_a_replica_itself_is_a_danger(broker: Valkey, key_store: KeyStore) -> None:
     with Valkey(replica_of=broker, settings=dict([MEMORY])) as replica:
         broker.wait_replicas(1)
-        assert_danger(look(replica.url, store.url), "broker", "replica")
+        assert_danger(look(replica.url, key_store.url), "broker", "replica")
 
 
-def test_a_broker_that_forbids_config_is_looked_at_as_far_as_it_lets(store: KeyStore) -> None:
+def test_a_broker_that_forbids_config_is_looked_at_as_far_as_it_lets(key_store: KeyStore) -> None:
     user = User("ann", "hush", "~vigilry:* +@all -config")
     with Valkey(user=user, settings=dict([MEMORY])) as broker:
-        report = look(broker.url, store.url)
+        report = look(broker.url, key_store.url)
     assert report.of("danger") == []
     assert report.exit_code == 0
 
 
-def test_a_broker_that_is_away_is_a_danger(store: KeyStore) -> None:
+def test_a_broker_that_is_away_is_a_danger(key_store: KeyStore) -> None:
     with Valkey() as broker:
         broker.stop()
-        assert_danger(look(broker.url, store.url), "No such file or directory (broker_unavailable).")
+        assert_danger(look(broker.url, key_store.url), "No such file or directory (broker_unavailable).")
 
 
-def test_a_broker_that_does_not_answer_is_a_danger_in_time(store: KeyStore) -> None:
+def test_a_broker_that_does_not_answer_is_a_danger_in_time(key_store: KeyStore) -> None:
     with Valkey() as broker, TcpProxy(broker.socket_path or broker.address) as proxy:
         proxy.stall()
         url = f"redis://{HOST}:{proxy.port}"
-        assert_danger(look(url, store.url, publish_timeout_ms=200), "broker")
+        assert_danger(look(url, key_store.url, publish_timeout_ms=200), "broker")
 
 
-def test_a_wrong_password_is_a_danger_and_is_not_repeated(store: KeyStore) -> None:
+def test_a_wrong_password_is_a_danger_and_is_not_repeated(key_store: KeyStore) -> None:
     with Valkey(requirepass="door") as broker:
         for login in (":wr0ng@", ""):
-            report = look(broker.url.replace(":door@", login), store.url)
+            report = look(broker.url.replace(":door@", login), key_store.url)
             assert_danger(
                 report, "broker", "(broker_unavailable).", "uthenticat" if not login else "user is disabled"
             )
             assert "wr0ng" not in str(report)
 
 
-def test_every_server_that_holds_a_partition_is_looked_at(store: KeyStore) -> None:
+def test_every_server_that_holds_a_partition_is_looked_at(key_store: KeyStore) -> None:
     with SentinelSetup() as setup:
         primary = setup.server_at(setup.primary())
         primary.ask("CONFIG SET", *MEMORY)
-        assert_well(look(setup.url, store.url, durability="replicas:1"))
+        assert_well(look(setup.url, key_store.url, durability="replicas:1"))
         primary.ask("CONFIG SET", "maxmemory-policy", "allkeys-lru")
-        assert_danger(look(setup.url, store.url), f"{HOST}:{primary.port}", "allkeys-lru")
+        assert_danger(look(setup.url, key_store.url), f"{HOST}:{primary.port}", "allkeys-lru")
         for sentinel in setup.sentinels:
             sentinel.stop()
         assert_danger(
-            look(setup.url, store.url), "broker", "No master found for 'vigilry' (broker_unavailable)"
+            look(setup.url, key_store.url), "broker", "No master found for 'vigilry' (broker_unavailable)"
         )
 
 
@@ -309,10 +302,10 @@ def test_several_dangers_are_all_told(tmp_path: Path) -> None:
         assert word in line
 
 
-def test_the_secrets_of_a_good_setup_are_not_told(store: KeyStore) -> None:
+def test_the_secrets_of_a_good_setup_are_not_told(key_store: KeyStore) -> None:
     with Valkey(requirepass="hush-hush", tcp=True, unix=False) as broker:
         for words in (("doctor",), ("doctor", "--json")):
-            looked = flask(*words, REDIS_URL=broker.url, DATABASE_URL=store.url)
+            looked = flask(*words, REDIS_URL=broker.url, DATABASE_URL=key_store.url)
             assert looked.returncode == 0, looked.stdout
             assert "hush-hush" not in looked.stdout + looked.stderr
 
@@ -333,16 +326,16 @@ def test_the_secrets_of_a_good_setup_are_not_told(store: KeyStore) -> None:
         "http://:hush@127.0.0.1",
     ],
 )
-def test_the_secret_of_a_url_that_cannot_be_read_is_not_told(store: KeyStore, url: str) -> None:
-    settings = {"VIGILRY_REDIS_URL": url, "VIGILRY_DATABASE_URL": store.url}
+def test_the_secret_of_a_url_that_cannot_be_read_is_not_told(key_store: KeyStore, url: str) -> None:
+    settings = {"VIGILRY_REDIS_URL": url, "VIGILRY_DATABASE_URL": key_store.url}
     with pytest.raises(ValueError, match="VIGILRY_REDIS_URL") as caught:
         create_app(Config.from_environ(settings))
     assert "hush" not in str(caught.value)
 
 
-def test_the_secret_of_a_url_that_cannot_be_read_is_not_told_by_the_command(store: KeyStore) -> None:
+def test_the_secret_of_a_url_that_cannot_be_read_is_not_told_by_the_command(key_store: KeyStore) -> None:
     url = "redis+sentinel://ann:hush/hush@127.0.0.1:26379/vigilry"
-    looked = flask("doctor", REDIS_URL=url, DATABASE_URL=store.url)
+    looked = flask("doctor", REDIS_URL=url, DATABASE_URL=key_store.url)
     assert looked.returncode != 0
     assert "VIGILRY_REDIS_URL" in looked.stderr
     assert "hush" not in looked.stdout + looked.stderr

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli import (
+from tests.fixtures.flask_commands import (
     ROOT,
     Running,
     assert_misuse,

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine
 
-from tests.cli import (
+from tests.fixtures.flask_commands import (
     assert_misuse,
     assert_no_traceback,
     assert_readable_help,

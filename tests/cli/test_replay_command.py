@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cli import flask_well, on_terminal
 from tests.cli.test_stored_events_command import PARTITIONS, Site, at, open_site
 from tests.fixtures.commands import Commands
 from tests.fixtures.consuming import Notebook, Running
+from tests.fixtures.flask_commands import flask_well, on_terminal
+from tests.fixtures.publishing import new_project
 from tests.fixtures.servers.waiting import wait_until
-from tests.stream import new_project
 from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.storage.event_queries import Filter, count_events
 from vigilry_ingest.storage.event_writer import Store

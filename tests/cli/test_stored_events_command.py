@@ -12,12 +12,12 @@ import msgspec
 import pytest
 from sqlalchemy import Engine
 
-from tests.cli import failure_of, flask_well, migrate
 from tests.fixtures.commands import Commands
 from tests.fixtures.consuming import Running
+from tests.fixtures.flask_commands import failure_of, flask_well, migrate
+from tests.fixtures.publishing import an_event, new_project, publisher_on
 from tests.fixtures.servers.valkey import NOT_READY, Valkey
 from tests.fixtures.servers.waiting import wait_until
-from tests.stream import an_event, new_project, publisher_on
 from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.domain.event import Event
 from vigilry_ingest.domain.ids import new_id

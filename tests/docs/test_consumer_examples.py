@@ -15,13 +15,13 @@ import pytest
 
 from tests.fixtures.consuming import Running, do_nothing
 from tests.fixtures.node import install
+from tests.fixtures.publishing import an_event, publisher_on
 from tests.fixtures.servers.gunicorn import ROOT
 from tests.fixtures.servers.listener import Answer, Listener
 from tests.fixtures.servers.process import Process
 from tests.fixtures.servers.valkey import NOT_READY, Valkey
 from tests.fixtures.servers.waiting import wait_until
-from tests.fixtures.workers import Worker
-from tests.stream import an_event, publisher_on
+from tests.fixtures.servers.worker import Worker
 from vigilry_ingest.domain.ids import new_id
 from vigilry_ingest.stream.redis_keys import dead_key, events_key
 

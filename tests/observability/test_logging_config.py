@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import NewSender
 from tests.fixtures.sender import EXAMPLES, Sender
 from tests.fixtures.servers.gunicorn import ROOT, Service
 from tests.fixtures.servers.valkey import Valkey
-from tests.fixtures.workers import Worker
+from tests.fixtures.servers.worker import Worker
+from tests.fixtures.services import NewSender
 
 pytestmark = pytest.mark.one_database
 

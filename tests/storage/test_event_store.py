@@ -17,10 +17,10 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.event import listen
 
+from tests.fixtures.publishing import new_project
 from tests.fixtures.sender import EXAMPLES
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.waiting import wait_until
-from tests.stream import new_project
 from vigilry_ingest.api.schemas import events, server_error, stripe, webhook
 from vigilry_ingest.api.schemas.json_object import parse_object
 from vigilry_ingest.domain.event import Event, EventMetadata

@@ -16,11 +16,11 @@ import pytest
 
 from tests.fixtures.consuming import Notebook, Running, do_nothing, raise_for, wait_on
 from tests.fixtures.handlers import FOLDER, GO, read_notes
+from tests.fixtures.publishing import an_event, new_project, publisher_on
 from tests.fixtures.servers.cluster import ClusterSetup
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
-from tests.fixtures.workers import Worker
-from tests.stream import an_event, new_project, publisher_on
+from tests.fixtures.servers.worker import Worker
 from vigilry_ingest.domain.handler import Delivered, TryLater
 from vigilry_ingest.stream.consuming.consumer import Consumer
 from vigilry_ingest.stream.consuming.dead_letters import DeadLetter, dead_letters
@@ -38,20 +38,6 @@ PARTITIONS = 6
 LEASE_S = Timing().lease_s
 # What a busy machine may add to any stated time.
 SLACK_S = 1.5
-
-
-@pytest.fixture
-def broker() -> Iterator[Valkey]:
-    """Run a broker of the test's own, which loses its data when it ends."""
-    with Valkey(appendonly=False) as server:
-        yield server
-
-
-@pytest.fixture
-def publisher(broker: Valkey) -> Iterator[Publisher]:
-    publisher = publisher_on(broker.url)
-    yield publisher
-    publisher.close()
 
 
 def publish(publisher: Publisher, *messages: str, project: str = "proj_1") -> list[str]:

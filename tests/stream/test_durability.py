@@ -9,24 +9,26 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.sender import Sender
-from tests.fixtures.servers.valkey import NOT_READY, Valkey
-from tests.fixtures.servers.waiting import wait_until
-from tests.stream import (
-    KeyStore,
+from tests.fixtures.databases import KeyStore
+from tests.fixtures.publishing import (
     an_event,
+    entries_of,
+    job_id_of_entry,
+    new_project,
+    publisher_on,
+    refusal_of,
+)
+from tests.fixtures.sender import (
+    Sender,
     an_example,
     assert_503,
     at_once,
-    entries_of,
-    job_id_of_entry,
     job_ids,
-    new_project,
     published_ids,
-    publisher_on,
-    refusal_of,
     wait_accepted,
 )
+from tests.fixtures.servers.valkey import NOT_READY, Valkey
+from tests.fixtures.servers.waiting import wait_until
 from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
 from vigilry_ingest.stream.publishing.publisher import Published
 
@@ -34,18 +36,12 @@ TIMEOUT_S = 1.0
 GRACE_S = 0.5
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyStore]:
-    with KeyStore(tmp_path_factory.mktemp("keys")) as store:
-        yield store
-
-
 @contextmanager
-def sending(store: KeyStore, broker: Valkey, durability: str) -> Iterator[Sender]:
+def sending(key_store: KeyStore, broker: Valkey, durability: str) -> Iterator[Sender]:
     """Run a service with a durability, and give a sender to it."""
     with (
-        store.service(broker.url, durability=durability) as service,
-        closing(store.sender(service, broker)) as sender,
+        key_store.service(broker.url, durability=durability) as service,
+        closing(key_store.sender(service, broker)) as sender,
     ):
         yield sender
 
@@ -66,8 +62,8 @@ def disk() -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="module")
-def to_disk(store: KeyStore, disk: Valkey) -> Iterator[Sender]:
-    with sending(store, disk, "fsync") as sender:
+def to_disk(key_store: KeyStore, disk: Valkey) -> Iterator[Sender]:
+    with sending(key_store, disk, "fsync") as sender:
         yield sender
 
 
@@ -110,17 +106,19 @@ def test_a_broker_that_stops_writing_its_file_is_refused_until_it_writes_again(
     assert published_ids(to_disk) == stands
 
 
-def run_until_it_ends(store: KeyStore, broker_url: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+def run_until_it_ends(
+    key_store: KeyStore, broker_url: str, **settings: Any
+) -> subprocess.CompletedProcess[str]:
     """Start a service that is to end by itself."""
-    with closing(store.service(broker_url, **settings)) as service:
+    with closing(key_store.service(broker_url, **settings)) as service:
         return subprocess.run(
             service.command, env=service.env, cwd=service.cwd, capture_output=True, text=True, timeout=20
         )
 
 
-def test_a_service_refuses_to_start_where_nothing_is_written_to_disk(store: KeyStore) -> None:
+def test_a_service_refuses_to_start_where_nothing_is_written_to_disk(key_store: KeyStore) -> None:
     with Valkey(appendonly=False, requirepass="hush") as broker:
-        ended = run_until_it_ends(store, broker.url, durability="fsync")
+        ended = run_until_it_ends(key_store, broker.url, durability="fsync")
     assert ended.returncode != 0
     assert "VIGILRY_DURABILITY=fsync" in ended.stderr
     assert "appendonly yes" in ended.stderr
@@ -137,8 +135,10 @@ def test_a_service_refuses_to_start_where_nothing_is_written_to_disk(store: KeyS
         ("database_url", "no url"),
     ],
 )
-def test_a_url_that_cannot_be_used_ends_the_start_in_one_line(store: KeyStore, name: str, url: str) -> None:
-    ended = run_until_it_ends(store, "redis://127.0.0.1:1/0", **{name: url})
+def test_a_url_that_cannot_be_used_ends_the_start_in_one_line(
+    key_store: KeyStore, name: str, url: str
+) -> None:
+    ended = run_until_it_ends(key_store, "redis://127.0.0.1:1/0", **{name: url})
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr
     (told,) = (line for line in ended.stderr.splitlines() if line.startswith("Error: "))
@@ -146,10 +146,12 @@ def test_a_url_that_cannot_be_used_ends_the_start_in_one_line(store: KeyStore, n
     assert "VIGILRY_DURABILITY" not in told
 
 
-def test_a_service_starts_without_its_broker_and_takes_it_when_it_writes_its_file(store: KeyStore) -> None:
+def test_a_service_starts_without_its_broker_and_takes_it_when_it_writes_its_file(
+    key_store: KeyStore,
+) -> None:
     with Valkey(appendonly=False) as broker:
         broker.stop()
-        with sending(store, broker, "fsync") as sender:
+        with sending(key_store, broker, "fsync") as sender:
             assert_503(post(sender), "broker_unavailable")
             broker.start()
             assert_503(post(sender), "broker_not_durable")
@@ -158,20 +160,22 @@ def test_a_service_starts_without_its_broker_and_takes_it_when_it_writes_its_fil
             wait_accepted(lambda: post(sender))
 
 
-def test_a_service_that_waits_for_replicas_starts_without_a_file_and_without_them(store: KeyStore) -> None:
-    with Valkey(appendonly=False) as broker, sending(store, broker, "replicas:1") as sender:
+def test_a_service_that_waits_for_replicas_starts_without_a_file_and_without_them(
+    key_store: KeyStore,
+) -> None:
+    with Valkey(appendonly=False) as broker, sending(key_store, broker, "replicas:1") as sender:
         assert_503(post(sender), "broker_not_durable")
 
 
 class Replicated:
     """A primary, its one replica, and a sender to a service that waits for the replica."""
 
-    def __init__(self, store: KeyStore) -> None:
+    def __init__(self, key_store: KeyStore) -> None:
         self._stack = ExitStack()
         self.primary = self._stack.enter_context(Valkey(tcp=True))
         self.replica = self._stack.enter_context(Valkey(replica_of=self.primary))
         self.primary.wait_replicas(1)
-        self.sender = self._stack.enter_context(sending(store, self.primary, "replicas:1"))
+        self.sender = self._stack.enter_context(sending(key_store, self.primary, "replicas:1"))
 
     def close(self) -> None:
         """Stop them all."""
@@ -195,8 +199,8 @@ class Replicated:
 
 
 @pytest.fixture(scope="module")
-def replicated_servers(store: KeyStore) -> Iterator[Replicated]:
-    with closing(Replicated(store)) as servers:
+def replicated_servers(key_store: KeyStore) -> Iterator[Replicated]:
+    with closing(Replicated(key_store)) as servers:
         yield servers
 
 

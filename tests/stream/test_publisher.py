@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fixtures.servers.valkey import Valkey
-from tests.fixtures.servers.waiting import wait_until
-from tests.stream import (
+from tests.fixtures.publishing import (
     STREAM,
     an_event,
-    at_once,
     entries_of,
     job_id_of_entry,
     new_project,
     publisher_on,
     refusal_of,
 )
+from tests.fixtures.sender import at_once
+from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import wait_until
 from vigilry_ingest.domain.event import Event
 from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
 from vigilry_ingest.stream.publishing.publisher import Published, Publisher

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
+from tests.fixtures.publishing import an_event, new_project, publisher_on
 from tests.fixtures.servers.valkey import Valkey
-from tests.stream import an_event, new_project, publisher_on
 from vigilry_ingest.domain.event import Quota
 from vigilry_ingest.stream.errors import RateLimited
 from vigilry_ingest.stream.publishing.publisher import Published, Publisher

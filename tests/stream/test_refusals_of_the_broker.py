@@ -9,25 +9,21 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from tests.fixtures.sender import EXAMPLES, Sender
-from tests.fixtures.servers.gunicorn import Service
-from tests.fixtures.servers.valkey import HOST, User, Valkey
-from tests.fixtures.servers.waiting import wait_until
-from tests.stream import (
-    STREAM,
-    KeyStore,
-    an_event,
+from tests.fixtures.databases import KeyStore
+from tests.fixtures.publishing import STREAM, an_event, entries_of, new_project, publisher_on, refusal_of
+from tests.fixtures.sender import (
+    EXAMPLES,
+    Sender,
     an_example,
     assert_503,
     at_once,
-    entries_of,
     job_ids,
-    new_project,
     published_ids,
-    publisher_on,
-    refusal_of,
     wait_accepted,
 )
+from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.servers.valkey import HOST, User, Valkey
+from tests.fixtures.servers.waiting import wait_until
 from vigilry_ingest.stream.redis_keys import partition_of
 
 MOST = 60
@@ -39,12 +35,6 @@ QUICK_CLUSTER = {"cluster-node-timeout": "500"}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyStore]:
-    with KeyStore(tmp_path_factory.mktemp("keys")) as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
 def broker() -> Iterator[Valkey]:
     """Run the broker that is broken here; the service comes to it as the user `ann`."""
     settings = SLOW_LOADING | {"save": "3600 1000000"}
@@ -53,16 +43,16 @@ def broker() -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="module")
-def service(store: KeyStore, broker: Valkey) -> Iterator[Service]:
-    with store.service(broker.url) as service:
+def service(key_store: KeyStore, broker: Valkey) -> Iterator[Service]:
+    with key_store.service(broker.url) as service:
         yield service
 
 
 @pytest.fixture
-def sender(store: KeyStore, service: Service, broker: Valkey) -> Iterator[Sender]:
+def sender(key_store: KeyStore, service: Service, broker: Valkey) -> Iterator[Sender]:
     """Give a sender to a broker that is well and empty."""
     broker.ask("FLUSHALL")
-    with closing(store.sender(service, broker)) as sender:
+    with closing(key_store.sender(service, broker)) as sender:
         assert sender.post("events", an_example("before")).status_code == 202
         yield sender
 
@@ -223,11 +213,11 @@ def test_a_changed_password_is_a_503_and_its_mending_noticed(sender: Sender, bro
     assert_mended(sender)
 
 
-def test_a_wrong_password_from_the_start_is_a_503_and_its_mending_noticed(store: KeyStore) -> None:
+def test_a_wrong_password_from_the_start_is_a_503_and_its_mending_noticed(key_store: KeyStore) -> None:
     with (
         Valkey(requirepass="door") as broker,
-        store.service(broker.url.replace(":door@", ":wrong@")) as service,
-        closing(store.sender(service, broker)) as sender,
+        key_store.service(broker.url.replace(":door@", ":wrong@")) as service,
+        closing(key_store.sender(service, broker)) as sender,
     ):
         assert_refuses(sender, "broker_unavailable")
         broker.ask("CONFIG SET", "requirepass", "wrong")
@@ -246,11 +236,11 @@ def test_a_missing_password_is_told_as_a_broker_that_cannot_be_used() -> None:
         publisher.close()
 
 
-def test_a_cluster_that_serves_no_slots_is_named_and_its_mending_noticed(store: KeyStore) -> None:
+def test_a_cluster_that_serves_no_slots_is_named_and_its_mending_noticed(key_store: KeyStore) -> None:
     with Valkey(unix=False, cluster=True, settings=QUICK_CLUSTER) as broker:
         give_slots(broker)
         url = broker.url.replace("redis://", "redis+cluster://")
-        with store.service(url) as service, closing(store.sender(service, broker)) as sender:
+        with key_store.service(url) as service, closing(key_store.sender(service, broker)) as sender:
             assert sender.post("events", an_example("before")).status_code == 202
             broker.ask("CLUSTER DELSLOTSRANGE", 0, 16383)
             assert_refuses(sender, "broker_cluster_down")
@@ -312,17 +302,17 @@ def small() -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="module")
-def two_workers(store: KeyStore, small: Valkey) -> Iterator[Service]:
+def two_workers(key_store: KeyStore, small: Valkey) -> Iterator[Service]:
     """Run a service of two workers whose stream takes 60 entries."""
-    with store.service(small.url, workers=2, stream_max_entries=MOST) as service:
+    with key_store.service(small.url, workers=2, stream_max_entries=MOST) as service:
         yield service
 
 
 @pytest.fixture
-def senders(store: KeyStore, two_workers: Service, small: Valkey) -> Iterator[list[Sender]]:
+def senders(key_store: KeyStore, two_workers: Service, small: Valkey) -> Iterator[list[Sender]]:
     """Give four senders to an empty stream."""
     small.ask("FLUSHALL")
-    several = [store.sender(two_workers, small) for _ in range(4)]
+    several = [key_store.sender(two_workers, small) for _ in range(4)]
     yield several
     for sender in several:
         sender.close()

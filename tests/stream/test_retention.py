@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import redis
 
-from tests.cli import on_terminal_of
 from tests.fixtures.commands import Commands
 from tests.fixtures.consuming import Notebook, Running, do_nothing
+from tests.fixtures.databases import KeyStore
+from tests.fixtures.flask_commands import on_terminal_of
+from tests.fixtures.publishing import an_event
+from tests.fixtures.sender import an_example, assert_503, wait_accepted
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
-from tests.stream import KeyStore, an_event, an_example, assert_503, publisher_on, wait_accepted
 from vigilry_ingest.domain.handler import Delivered
 from vigilry_ingest.stream.consuming.retention import trim
 from vigilry_ingest.stream.publishing.publisher import Publisher
@@ -24,24 +26,10 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture
-def broker() -> Iterator[Valkey]:
-    """Run a broker of the test's own, which loses its data when it ends."""
-    with Valkey(appendonly=False) as server:
-        yield server
-
-
-@pytest.fixture
 def client(broker: Valkey) -> Iterator[redis.Redis]:
     """Give a client that does what a foreign consumer does."""
     with broker.client() as client:
         yield client
-
-
-@pytest.fixture
-def publisher(broker: Valkey) -> Iterator[Publisher]:
-    publisher = publisher_on(broker.url)
-    yield publisher
-    publisher.close()
 
 
 @pytest.fixture
@@ -197,9 +185,9 @@ def test_a_group_that_was_forgotten_holds_nothing(
         wait_length(broker, 0)
 
 
-def test_a_full_stream_refuses_until_the_worker_has_drained_it(broker: Valkey, tmp_path: Path) -> None:
-    with KeyStore(tmp_path) as keys, keys.service(broker.url, stream_max_entries=20) as service:
-        sender = keys.sender(service, broker)
+def test_a_full_stream_refuses_until_the_worker_has_drained_it(broker: Valkey, key_store: KeyStore) -> None:
+    with key_store.service(broker.url, stream_max_entries=20) as service:
+        sender = key_store.sender(service, broker)
         for number in range(20):
             assert sender.post("events", an_example(number)).status_code == 202
         assert_503(sender.post("events", an_example()), "stream_full")

@@ -13,41 +13,37 @@ import httpx
 import pytest
 from redis.crc import key_slot
 
-from tests.cli import Running, failure_of, flask
-from tests.fixtures.sender import Sender
+from tests.fixtures.databases import KeyStore
+from tests.fixtures.flask_commands import Running, failure_of, flask
+from tests.fixtures.publishing import (
+    STREAM,
+    an_event,
+    entries_of,
+    job_id_of_entry,
+    new_project,
+    publisher_on,
+    refusal_of,
+)
+from tests.fixtures.sender import (
+    Sender,
+    an_example,
+    assert_503,
+    at_once,
+    job_ids,
+    published_ids,
+    wait_accepted,
+)
 from tests.fixtures.servers.cluster import ClusterSetup
 from tests.fixtures.servers.sentinel import Address, SentinelSetup
 from tests.fixtures.servers.tls import Tls, make_tls
 from tests.fixtures.servers.valkey import HOST, NOT_READY, User, Valkey
 from tests.fixtures.servers.waiting import wait_until
-from tests.stream import (
-    STREAM,
-    KeyStore,
-    an_event,
-    an_example,
-    assert_503,
-    at_once,
-    entries_of,
-    job_id_of_entry,
-    job_ids,
-    new_project,
-    published_ids,
-    publisher_on,
-    refusal_of,
-    wait_accepted,
-)
 from vigilry_ingest.stream.connection.client import open_client
 from vigilry_ingest.stream.redis_keys import partition_of
 
 PARTITIONS = 8
 USER, PASSWORD = "operator", "s3same"
 LOGIN = f"{USER}:{PASSWORD}@"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyStore]:
-    with KeyStore(tmp_path_factory.mktemp("keys")) as store:
-        yield store
 
 
 def post(sender: Sender, text: int | str = 0, key: str = "") -> httpx.Response:
@@ -86,14 +82,14 @@ def let_in(server: Valkey) -> None:
 class Sentinels:
     """A primary with a replica under three sentinels, and a sender to a service that asks them."""
 
-    def __init__(self, store: KeyStore) -> None:
+    def __init__(self, key_store: KeyStore) -> None:
         self._stack = ExitStack()
         self.setup = self._stack.enter_context(SentinelSetup())
         for server in self.setup.servers:
             let_in(server)
         self.url = with_login(self.setup.url)
-        service = self._stack.enter_context(store.service(self.url))
-        self.sender = self._stack.enter_context(closing(store.sender(service, self.setup.servers[0])))
+        service = self._stack.enter_context(key_store.service(self.url))
+        self.sender = self._stack.enter_context(closing(key_store.sender(service, self.setup.servers[0])))
 
     def close(self) -> None:
         """Stop them all."""
@@ -128,8 +124,8 @@ class Sentinels:
 
 
 @pytest.fixture(scope="module")
-def sentinels(store: KeyStore) -> Iterator[Sentinels]:
-    with closing(Sentinels(store)) as sentinels:
+def sentinels(key_store: KeyStore) -> Iterator[Sentinels]:
+    with closing(Sentinels(key_store)) as sentinels:
         yield sentinels
 
 
@@ -176,16 +172,16 @@ def test_a_failover_is_followed_without_a_restart(sentinels: Sentinels, fault: s
 class Cluster:
     """A cluster, and a sender for each partition to a service that knows all of its nodes."""
 
-    def __init__(self, store: KeyStore) -> None:
+    def __init__(self, key_store: KeyStore) -> None:
         self._stack = ExitStack()
         self.setup = self._stack.enter_context(ClusterSetup())
         for node in self.setup.nodes:
             let_in(node)
         self.url = with_login(self.setup.url)
-        self.service = self._stack.enter_context(store.service(self.url, stream_partitions=PARTITIONS))
+        self.service = self._stack.enter_context(key_store.service(self.url, stream_partitions=PARTITIONS))
         self.senders: dict[int, Sender] = {}
         while len(self.senders) < PARTITIONS:
-            sender = self._stack.enter_context(closing(store.sender(self.service, self.setup.nodes[0])))
+            sender = self._stack.enter_context(closing(key_store.sender(self.service, self.setup.nodes[0])))
             self.senders[partition_of(sender.minted.project_id, PARTITIONS)] = sender
 
     def close(self) -> None:
@@ -240,8 +236,8 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(store: KeyStore) -> Iterator[Cluster]:
-    with closing(Cluster(store)) as cluster:
+def cluster(key_store: KeyStore) -> Iterator[Cluster]:
+    with closing(Cluster(key_store)) as cluster:
         yield cluster
 
 
@@ -262,13 +258,13 @@ def test_a_clusters_events_land_on_the_nodes_of_their_partitions_and_in_order(cl
         assert users_of(node) == {USER}
 
 
-def test_the_commands_see_every_node_of_a_cluster(cluster: Cluster, store: KeyStore) -> None:
+def test_the_commands_see_every_node_of_a_cluster(cluster: Cluster, key_store: KeyStore) -> None:
     for partition in (0, PARTITIONS - 1):
         assert_tails(cluster.senders[partition], cluster.url, PARTITIONS)
     settings = {
         "REDIS_URL": cluster.url,
         "STREAM_PARTITIONS": str(PARTITIONS),
-        "DATABASE_URL": store.url,
+        "DATABASE_URL": key_store.url,
         "DURABILITY": "replicas:1",
     }
     looked = flask("doctor", **settings)
@@ -398,11 +394,11 @@ def behind_tls(tls: Tls) -> Iterator[Valkey]:
 
 
 def test_a_broker_behind_tls_is_reached_with_its_authority_and_a_login(
-    store: KeyStore, behind_tls: Valkey
+    key_store: KeyStore, behind_tls: Valkey
 ) -> None:
     with (
-        store.service(behind_tls.url) as service,
-        closing(store.sender(service, behind_tls)) as sender,
+        key_store.service(behind_tls.url) as service,
+        closing(key_store.sender(service, behind_tls)) as sender,
     ):
         ids = job_ids(at_once(lambda number: post(sender, number), range(32)))
         assert sorted(published_ids(sender)) == sorted(ids)

@@ -12,13 +12,13 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # psutil ships no types
 import pytest
 
-from tests.conftest import NewSender
 from tests.fixtures.scrape import parse, scrape
 from tests.fixtures.sender import EXAMPLES, Sender
 from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import free_port
-from tests.fixtures.workers import Worker
+from tests.fixtures.servers.worker import Worker
+from tests.fixtures.services import NewSender
 from vigilry_ingest import __version__
 from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.storage.engine import make_engine

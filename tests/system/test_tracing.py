@@ -13,7 +13,7 @@ from tests.fixtures.servers.collector import Collector
 from tests.fixtures.servers.gunicorn import ROOT, Service
 from tests.fixtures.servers.process import Process
 from tests.fixtures.servers.valkey import Valkey
-from tests.fixtures.workers import Worker
+from tests.fixtures.servers.worker import Worker
 
 pytestmark = pytest.mark.one_database
 

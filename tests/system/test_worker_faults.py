@@ -21,7 +21,7 @@ from tests.fixtures.servers.gunicorn import ROOT, Service
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.valkey import NOT_READY, Valkey
 from tests.fixtures.servers.waiting import wait_until
-from tests.fixtures.workers import Worker
+from tests.fixtures.servers.worker import Worker
 
 PARTITIONS = 4
 # Mints a key for each of so many projects, as `flask keys mint` does, in one process.

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.api.specs.schemas import is_valid
-from tests.conftest import NewSender
 from tests.fixtures.sender import EXAMPLES, Sender
+from tests.fixtures.services import NewSender
 from vigilry_ingest.api.specs.asyncapi import asyncapi
 from vigilry_ingest.domain.event import Event
 

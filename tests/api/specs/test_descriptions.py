@@ -11,9 +11,9 @@ import httpx
 import pytest
 from openapi_spec_validator import validate
 
-from tests.conftest import NewSender
 from tests.fixtures.sender import EXAMPLES, Sender
 from tests.fixtures.servers.gunicorn import ROOT, Service
+from tests.fixtures.services import NewSender
 from vigilry_ingest.api.specs.asyncapi import asyncapi
 from vigilry_ingest.api.specs.openapi import openapi
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.conftest import NewSender
 from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
 from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.services import NewSender
 
 pytestmark = pytest.mark.one_database
 

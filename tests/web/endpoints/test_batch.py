@@ -3,15 +3,22 @@
 import gzip
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
+from tests.fixtures.databases import KeyStore
+from tests.fixtures.sender import (
+    EXAMPLES,
+    Sender,
+    assert_503,
+    assert_refused,
+    at_once,
+    published_ids,
+    wait_accepted,
+)
 from tests.fixtures.servers.valkey import Valkey
-from tests.stream import KeyStore, assert_503, at_once, published_ids, wait_accepted
 
 KINDS = {"events": "event", "server-error": "server_error", "webhook": "webhook", "stripe": "stripe"}
 EVENT = EXAMPLES["events"]
@@ -305,20 +312,13 @@ def test_batches_and_single_events_at_once_lose_nothing(sender: Sender) -> None:
     assert sorted(ids) == sorted(published_ids(sender))
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyStore]:
-    """Keep the keys of the services whose broker is a test's own."""
-    with KeyStore(tmp_path_factory.mktemp("keys")) as keys:
-        yield keys
-
-
 @pytest.mark.parametrize("fault", ["killed", "frozen"])
 def test_a_broken_broker_refuses_the_whole_and_a_repeat_with_keys_is_safe(
-    store: KeyStore, fault: str
+    key_store: KeyStore, fault: str
 ) -> None:
     items = [an_event(number, idempotencyKey=f"key {number}") for number in range(50)]
-    with Valkey(appendfsync="always") as valkey, store.service(valkey.url) as service:
-        sender = store.sender(service, valkey)
+    with Valkey(appendfsync="always") as valkey, key_store.service(valkey.url) as service:
+        sender = key_store.sender(service, valkey)
         before = ids_of(post(sender, *items[:10]))
         valkey.kill() if fault == "killed" else valkey.freeze()
         answer = post(sender, *items)
@@ -331,10 +331,10 @@ def test_a_broken_broker_refuses_the_whole_and_a_repeat_with_keys_is_safe(
         sender.close()
 
 
-def test_a_full_stream_refuses_the_whole_and_a_repeat_with_keys_is_safe(store: KeyStore) -> None:
+def test_a_full_stream_refuses_the_whole_and_a_repeat_with_keys_is_safe(key_store: KeyStore) -> None:
     items = [an_event(number, idempotencyKey=f"key {number}") for number in range(20)]
-    with Valkey() as valkey, store.service(valkey.url, stream_max_entries=10) as service:
-        sender = store.sender(service, valkey)
+    with Valkey() as valkey, key_store.service(valkey.url, stream_max_entries=10) as service:
+        sender = key_store.sender(service, valkey)
         assert_503(post(sender, *items), "stream_full")
         assert len(sender.published()) == 10
         ids = ids_of(post(sender, *items[:10]))

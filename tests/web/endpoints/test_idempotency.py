@@ -11,11 +11,21 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from tests.conftest import NewSender
-from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
+from tests.fixtures.databases import KeyStore
+from tests.fixtures.sender import (
+    EXAMPLES,
+    Sender,
+    an_example,
+    assert_503,
+    assert_refused,
+    at_once,
+    job_ids,
+    published_ids,
+    wait_accepted,
+)
 from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
-from tests.stream import KeyStore, an_example, assert_503, at_once, job_ids, published_ids, wait_accepted
+from tests.fixtures.services import NewSender
 from vigilry_ingest.api_keys.registry import mint
 
 ENDPOINTS = list(EXAMPLES)
@@ -256,24 +266,18 @@ def own_valkey() -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyStore]:
-    with KeyStore(tmp_path_factory.mktemp("keys")) as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
-def two_workers(store: KeyStore, own_valkey: Valkey) -> Iterator[Service]:
+def two_workers(key_store: KeyStore, own_valkey: Valkey) -> Iterator[Service]:
     """Run a service of two workers that forgets a key after ten seconds and has room for 300 entries."""
     settings = {"stream_max_entries": 300, "idempotency_ttl_s": 10}
-    with store.service(own_valkey.url, workers=2, **settings) as service:
+    with key_store.service(own_valkey.url, workers=2, **settings) as service:
         yield service
 
 
 @pytest.fixture
-def pair_sender(store: KeyStore, two_workers: Service, own_valkey: Valkey) -> Iterator[Sender]:
+def pair_sender(key_store: KeyStore, two_workers: Service, own_valkey: Valkey) -> Iterator[Sender]:
     """Give a sender to the two workers, and an empty stream."""
     own_valkey.ask("FLUSHALL")
-    sender = store.sender(two_workers, own_valkey)
+    sender = key_store.sender(two_workers, own_valkey)
     yield sender
     sender.close()
 
@@ -294,11 +298,11 @@ def test_sixteen_replays_at_once_make_one_entry_and_sixteen_acceptances(
     assert sum("idempotent-replayed" in answer.headers for answer in answers) == 15
 
 
-def test_a_key_is_forgotten_after_its_time(store: KeyStore, own_valkey: Valkey) -> None:
+def test_a_key_is_forgotten_after_its_time(key_store: KeyStore, own_valkey: Valkey) -> None:
     own_valkey.ask("FLUSHALL")
     with (
-        store.service(own_valkey.url, idempotency_ttl_s=1) as service,
-        closing(store.sender(service, own_valkey)) as sender,
+        key_store.service(own_valkey.url, idempotency_ttl_s=1) as service,
+        closing(key_store.sender(service, own_valkey)) as sender,
     ):
         first = assert_first(post(sender, an_example(1), "order-4421"))
         (marker,) = markers_of(own_valkey, sender)

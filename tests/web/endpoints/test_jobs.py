@@ -11,12 +11,11 @@ import pytest
 
 from tests.fixtures.commands import Commands
 from tests.fixtures.consuming import Running, wait_on
-from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
+from tests.fixtures.sender import EXAMPLES, Sender, assert_refused, wait_accepted
 from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
-from tests.stream import wait_accepted
 from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.domain.handler import Delivered
 from vigilry_ingest.storage.engine import make_engine

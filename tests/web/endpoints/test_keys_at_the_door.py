@@ -16,9 +16,9 @@ from flask import Flask
 from sqlalchemy import Engine, update
 from werkzeug.routing import Rule
 
-from tests.conftest import NewSender
 from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
 from tests.fixtures.servers.gunicorn import Service
+from tests.fixtures.services import NewSender
 from vigilry_ingest.api_keys.format import new_key
 from vigilry_ingest.api_keys.registry import mint, revoke
 from vigilry_ingest.app import create_app

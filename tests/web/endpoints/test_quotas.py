@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from tests.conftest import NewSender
 from tests.fixtures.load import Load
 from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
 from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.services import NewSender
 from vigilry_ingest.api_keys.projects import limit
 from vigilry_ingest.domain.event import Quota
 
