@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
-from tests.fixtures.flask_commands import Running, assert_readable_help, failure_of, flask_well, migrate
+from tests.fixtures.databases import migrate
+from tests.fixtures.flask_commands import Running, assert_readable_help, failure_of, flask_well
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.waiting import wait_until
 from vigilry_ingest.api_keys.registry import list_keys, mint

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.databases import migrate
 from tests.fixtures.flask_commands import (
     ROOT,
     Running,
@@ -24,7 +25,6 @@ from tests.fixtures.flask_commands import (
     command,
     environment,
     failure_of,
-    migrate,
     the_one_line,
 )
 from tests.fixtures.servers.gunicorn import Service

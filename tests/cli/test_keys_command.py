@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine
 
+from tests.fixtures.databases import migrate
 from tests.fixtures.flask_commands import (
     assert_misuse,
     assert_no_traceback,
@@ -19,7 +20,6 @@ from tests.fixtures.flask_commands import (
     failure_of,
     flask,
     flask_well,
-    migrate,
     on_terminal_of,
 )
 from tests.fixtures.servers.gunicorn import Service

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.flask_commands import assert_misuse, assert_readable_help, failure_of, flask_well, migrate
+from tests.fixtures.databases import migrate
+from tests.fixtures.flask_commands import assert_misuse, assert_readable_help, failure_of, flask_well
 from vigilry_ingest.api_keys.projects import rename
 from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.cli.projects import projects_group

@@ -14,7 +14,8 @@ from sqlalchemy import Engine
 
 from tests.fixtures.commands import Commands
 from tests.fixtures.consuming import Running
-from tests.fixtures.flask_commands import failure_of, flask_well, migrate
+from tests.fixtures.databases import migrate
+from tests.fixtures.flask_commands import failure_of, flask_well
 from tests.fixtures.publishing import an_event, new_project, publisher_on
 from tests.fixtures.servers.valkey import NOT_READY, Valkey
 from tests.fixtures.servers.waiting import wait_until
