@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.fixtures.deployment import Site
+from tests.fixtures.deployment import Deployment
 from tests.fixtures.load import Load
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.waiting import wait_until
@@ -34,18 +34,18 @@ EVENTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Deployment]:
     with ExitStack() as stack:
-        yield Site(stack, tmp_path_factory.mktemp("site"), postgres)
+        yield Deployment(stack, tmp_path_factory.mktemp("site"), postgres)
 
 
 @pytest.fixture(scope="module")
-def client(site: Site) -> Iterator[httpx.Client]:
+def client(site: Deployment) -> Iterator[httpx.Client]:
     with site.nginx.client(timeout=20) as client:
         yield client
 
 
-def test_an_event_of_each_kind_walks_from_tls_to_the_table(site: Site, client: httpx.Client) -> None:
+def test_an_event_of_each_kind_walks_from_tls_to_the_table(site: Deployment, client: httpx.Client) -> None:
     jobs = {}
     for endpoint, body in EVENTS.items():
         answer = client.post(f"/ingest/{endpoint}", json=body, headers=site.key)
@@ -87,7 +87,7 @@ def refusals() -> Iterable[tuple[str, str, dict[str, Any], int]]:
 
 @pytest.mark.parametrize(("code", "path", "options", "status"), list(refusals()))
 def test_a_refusal_through_nginx_is_the_applications_own(
-    site: Site, client: httpx.Client, code: str, path: str, options: dict[str, Any], status: int
+    site: Deployment, client: httpx.Client, code: str, path: str, options: dict[str, Any], status: int
 ) -> None:
     request = {"method": "POST", "content": b"{}"} | options
     request["headers"] = site.key | {"X-Request-Id": "the-same"} | options.get("headers", {})
@@ -101,7 +101,7 @@ def test_a_refusal_through_nginx_is_the_applications_own(
 
 
 def test_a_body_in_chunks_that_is_too_large_is_refused_by_the_application(
-    site: Site, client: httpx.Client
+    site: Deployment, client: httpx.Client
 ) -> None:
     answer = client.post("/ingest/events", content=iter([b"x" * MIB, b"x"]), headers=site.key)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
@@ -109,7 +109,7 @@ def test_a_body_in_chunks_that_is_too_large_is_refused_by_the_application(
 
 
 def test_a_body_beyond_what_nginx_takes_is_refused_in_the_same_shape(
-    site: Site, client: httpx.Client
+    site: Deployment, client: httpx.Client
 ) -> None:
     answer = client.post("/ingest/events?k=v", content=b"x" * (4 * MIB + 1), headers=site.key)
     problem = answer.json()
@@ -123,7 +123,7 @@ def test_a_body_beyond_what_nginx_takes_is_refused_in_the_same_shape(
     }
 
 
-def raw(site: Site, *parts: bytes, pause_s: float = 0.0) -> bytes:
+def raw(site: Deployment, *parts: bytes, pause_s: float = 0.0) -> bytes:
     """Send a POST in parts, with a pause after each, and return all that comes back until nginx closes."""
     address = urlsplit(site.nginx.url)
     with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
@@ -136,7 +136,7 @@ def raw(site: Site, *parts: bytes, pause_s: float = 0.0) -> bytes:
     return answer
 
 
-def head(site: Site, length: int) -> bytes:
+def head(site: Deployment, length: int) -> bytes:
     """Write the head of a POST with a body of so many bytes."""
     return (
         "POST /ingest/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -144,7 +144,7 @@ def head(site: Site, length: int) -> bytes:
     ).encode()
 
 
-def test_a_slow_body_is_waited_for_and_answered_by_the_application(site: Site) -> None:
+def test_a_slow_body_is_waited_for_and_answered_by_the_application(site: Deployment) -> None:
     event = json.dumps(EVENTS["events"]).encode()
     thirds = [event[:20], event[20:40], event[40:]]
     assert raw(site, head(site, len(event)), *thirds, pause_s=0.4).startswith(b"HTTP/1.1 202 ")
@@ -153,7 +153,7 @@ def test_a_slow_body_is_waited_for_and_answered_by_the_application(site: Site) -
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "malformed_json"
 
 
-def test_a_body_that_stalls_is_cut_off_and_nothing_is_published(site: Site) -> None:
+def test_a_body_that_stalls_is_cut_off_and_nothing_is_published(site: Deployment) -> None:
     published = site.published()
     began = time.monotonic()
     assert raw(site, head(site, 1000), b'{"type":') == b""
@@ -161,7 +161,7 @@ def test_a_body_that_stalls_is_cut_off_and_nothing_is_published(site: Site) -> N
     assert site.published() == published
 
 
-def test_two_hundred_senders_that_never_end_do_not_stop_the_others(site: Site) -> None:
+def test_two_hundred_senders_that_never_end_do_not_stop_the_others(site: Deployment) -> None:
     address = urlsplit(site.nginx.url)
     with ExitStack() as stack:
         for number in range(200):
