@@ -49,7 +49,7 @@ test: setup ## Run all tests against real servers
 	@$(BIN)/python -m tests
 
 test-fast: setup ## Run the quick tests, without PostgreSQL, in under a minute
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not alone and not slow" --no-postgresql
+	@$(BIN)/pytest -q -n 2 --dist loadgroup --no-loadscope-reorder -m "not alone and not slow" --no-postgresql
 
 ledger: setup ## Break the broker and the workers under load, and count lost and duplicate events
 	$(BIN)/python -m benchmarks.ledger

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 PARTS = {
-    "in two processes": ("-m", "not alone", "-n", "2", "--dist", "loadgroup"),
+    "in two processes": ("-m", "not alone", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"),
     "alone": ("-m", "alone"),
 }
 

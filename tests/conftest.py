@@ -18,6 +18,9 @@ for _name in [name for name in os.environ if name.startswith("VIGILRY_")]:
 # A shell without job control starts background jobs with SIGINT ignored, and the commands would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Folders whose tests start and break many servers.
+_LONG = {"system", "stream"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--no-postgresql``."""
@@ -28,17 +31,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-# First, because pytest-xdist adds the group's name to the test's id, and reads it in the same hook.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what this run does not need, and keep the tests of a file in one process."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
+    """Deselect what this run does not need, and distribute the rest to processes by file."""
+    deselected = {item for item in items if _is_left_out(item, config)}
+    config.hook.pytest_deselected(items=list(deselected))
+    items[:] = [item for item in items if item not in deselected]
+    if hasattr(config, "workerinput"):
+        for item in items:
             # What a module's fixtures start is then started once.
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    deselected = [item for item in items if _is_left_out(item, config)]
-    config.hook.pytest_deselected(items=deselected)
-    items[:] = [item for item in items if item not in set(deselected)]
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        # The long ones first, so that both processes end at about the same time.
+        items.sort(key=lambda item: item.path.parent.name not in _LONG)
 
 
 def _is_left_out(item: pytest.Item, config: pytest.Config) -> bool:

@@ -122,6 +122,7 @@ def test_what_is_large_on_the_pages_is_compressed(client: httpx.Client) -> None:
         assert answer.headers.get("content-encoding") == coding
 
 
+@pytest.mark.alone
 def test_a_wrong_key_is_slowed_down_and_a_real_key_is_not(client: httpx.Client) -> None:
     def took_s(status: int) -> float:
         began = time.monotonic()

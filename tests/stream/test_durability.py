@@ -226,6 +226,7 @@ def test_what_many_at_once_were_acknowledged_is_on_the_replica(replicated: Repli
     assert sorted(published_ids(replicated.sender)) == sorted(before + ids)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", ["freeze", "kill"])
 def test_without_its_replica_nothing_is_acknowledged_and_a_retry_gets_the_entry_that_exists(
     replicated: Replicated, fault: str
@@ -243,6 +244,7 @@ def test_without_its_replica_nothing_is_acknowledged_and_a_retry_gets_the_entry_
     assert published_ids(replicated.sender) == [*before, entry]
 
 
+@pytest.mark.alone
 def test_a_replay_over_a_new_connection_is_not_acknowledged_before_the_replica_has_the_entry(
     replicated: Replicated,
 ) -> None:
@@ -276,6 +278,7 @@ def test_a_replay_by_another_process_is_not_acknowledged_before_the_replica_has_
     assert answers == [Published(job_id_of_entry(entry), True)] * 2
 
 
+@pytest.mark.alone
 def test_many_at_once_without_the_replica_are_all_refused_in_time(replicated: Replicated) -> None:
     before = published_ids(replicated.sender)
     replicated.replica.freeze()

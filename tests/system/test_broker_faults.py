@@ -22,6 +22,8 @@ from tests.fixtures.servers.proxy import TcpProxy
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
 
+pytestmark = pytest.mark.alone
+
 PUBLISH_TIMEOUT_S = 0.25
 LONGEST_S = PUBLISH_TIMEOUT_S + 0.5
 BACK_WITHIN_S = 2.0

@@ -161,6 +161,7 @@ def test_a_body_that_stalls_is_cut_off_and_nothing_is_published(site: Deployment
     assert site.published() == published
 
 
+@pytest.mark.alone
 def test_two_hundred_senders_that_never_end_do_not_stop_the_others(site: Deployment) -> None:
     address = urlsplit(site.nginx.url)
     with ExitStack() as stack:

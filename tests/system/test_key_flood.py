@@ -19,6 +19,8 @@ from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.storage.engine import make_engine
 from vigilry_ingest.storage.migrate import upgrade
 
+pytestmark = pytest.mark.alone
+
 WORKERS = 2
 CONNECTIONS = 16
 FLOOD = 30_000

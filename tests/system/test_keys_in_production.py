@@ -14,7 +14,7 @@ from vigilry_ingest.api_keys.registry import mint, revoke
 from vigilry_ingest.storage.engine import make_engine
 from vigilry_ingest.storage.migrate import upgrade
 
-pytestmark = pytest.mark.one_database
+pytestmark = [pytest.mark.one_database, pytest.mark.alone]
 
 WORKERS = 4
 REVOKED_WITHIN_S = 1.5

@@ -18,6 +18,8 @@ from benchmarks.ledger.promises import broken_promises
 from benchmarks.ledger.scenarios import SCENARIOS
 from benchmarks.ledger.stage import play
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def projects() -> Iterator[Projects]:

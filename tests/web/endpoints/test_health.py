@@ -125,6 +125,7 @@ def test_many_looks_at_once_all_find_the_service_ready(site: Site) -> None:
     assert [answer.text for answer in answers if answer.status_code != 200] == []
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", [Process.kill, Process.freeze])
 def test_a_broker_that_is_gone_or_frozen_makes_the_service_unready_until_it_is_back(
     site: Site, fault: Callable[[Process], None]
@@ -136,6 +137,7 @@ def test_a_broker_that_is_gone_or_frozen_makes_the_service_unready_until_it_is_b
     site.wait_ready()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", [Process.kill, Process.freeze])
 def test_a_key_store_that_is_gone_or_frozen_makes_the_service_unready_until_it_is_back(
     site: Site, fault: Callable[[Process], None]
@@ -170,6 +172,7 @@ def test_a_database_without_this_versions_tables_is_not_ready_and_a_later_one_is
     assert "run `flask db upgrade`" in log
 
 
+@pytest.mark.alone
 def test_both_may_be_frozen_and_the_answer_takes_no_longer(site: Site) -> None:
     site.valkey.freeze()
     site.postgres.freeze()

@@ -128,6 +128,7 @@ def four_workers(valkey: Valkey, database_url: str) -> Iterator[Service]:
         yield running
 
 
+@pytest.mark.alone
 def test_a_hundred_a_second_and_fifty_at_once_are_1050_in_ten_seconds_over_four_workers(
     four_workers: Service, new_sender: NewSender, engine: Engine
 ) -> None:
