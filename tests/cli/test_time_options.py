@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from sqlalchemy import Engine
 
-from tests.conftest import new_database
 from tests.fixtures.commands import Commands
-from tests.stream import an_event
+from tests.fixtures.databases import new_database
+from tests.fixtures.publishing import an_event
 from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.cli.time_options import Time
 from vigilry_ingest.domain.handler import Delivered
@@ -59,7 +59,7 @@ class Stored:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
-    url = new_database(request, tmp_path_factory.mktemp("times"))
+    url = new_database(request.param, request, tmp_path_factory.mktemp("times"))
     engine = make_engine(url)
     with Commands(database_url=url) as commands:
         yield Stored(engine, commands)

@@ -10,10 +10,10 @@ from typing import Any, Self
 import pytest
 
 from tests.fixtures.handlers import FOLDER, GO, read_notes
+from tests.fixtures.publishing import an_event, publisher_on
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
-from tests.fixtures.workers import Worker
-from tests.stream import an_event, publisher_on
+from tests.fixtures.servers.worker import Worker
 from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, lease_key, members_key
 
 CHUNK_BYTES = 65_536

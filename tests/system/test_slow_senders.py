@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import NewSender
 from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.services import NewSender
 
 pytestmark = pytest.mark.one_database
 
@@ -26,7 +26,7 @@ def two_workers(valkey: Valkey, database_url: str) -> Iterator[Service]:
 
 
 class SlowSenders:
-    """Connections that each send a byte a second: half of them of a head, half of a body behind a valid key."""
+    """Connections that each send a byte a second: half of them of a head, half of a body with a key."""
 
     def __init__(self, service: Service, api_key: str, count: int) -> None:
         host, _, port = service.bind.partition(":")
