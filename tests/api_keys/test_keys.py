@@ -1,4 +1,4 @@
-"""The key room: what a key looks like, who may know it, and how long a worker believes what it was told."""
+"""API keys: their form, who may know them, and how long a worker trusts an answer."""
 
 import gc
 import hashlib
@@ -180,7 +180,7 @@ def test_revoking_one_key_leaves_the_others_of_its_project_alone(engine: Engine)
 
 
 def all_values(engine: Engine) -> Iterator[Any]:
-    """Give every value of every row of every table that the database has."""
+    """Return every value of every row of every table that the database has."""
     metadata = MetaData()
     metadata.reflect(engine)
     assert {"projects", "api_keys"} <= metadata.tables.keys()
@@ -418,7 +418,7 @@ def test_known_keys_go_on_while_the_key_store_is_down_and_unknown_ones_are_neith
         made_up = mistyped(known)
         assert outcomes_during(0.1, lambda: lookup.find(made_up)) == {"unavailable"}
         assert lookup.find("no key at all") is None
-    # It mends by itself.
+    # It recovers without help.
     wait_until(lambda: lookup.find(mistyped(known)) is None, 2, "an unknown key is refused again")
     minted = mint(key_store.engine, new_name(), "production")
     assert lookup.find(minted.api_key)

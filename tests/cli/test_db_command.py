@@ -26,7 +26,7 @@ UNREACHABLE = "postgresql+psycopg://user:hunter2@127.0.0.1:1/none"
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give a database of each kind that nothing was done to; the folder of the file is not there yet."""
+    """Return a database of each kind without tables; the folder of the file does not exist yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/var/deep/vigilry.db"
     server: Postgres = request.getfixturevalue("postgres")
@@ -34,7 +34,7 @@ def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def is_migrated(url: str) -> bool:
-    """Tell whether a database has this version's tables."""
+    """Return whether a database has this version's tables."""
     engine = make_engine(url)
     try:
         check_migrated(engine)
@@ -82,7 +82,7 @@ def sqlite_held(path: Path) -> Iterator[Callable[[list[Running]], None]]:
 
 @contextmanager
 def postgresql_held(url: str) -> Iterator[Callable[[list[Running]], None]]:
-    """Keep whoever makes Alembic's table waiting, and give a function that waits until so many do."""
+    """Keep those who create Alembic's table waiting; the returned function waits for a number of them."""
     address = make_url(url)
     words = {"host": address.query["host"], "user": address.username, "dbname": address.database}
     with psycopg.connect(**words) as connection, psycopg.connect(**words, autocommit=True) as watcher:  # type: ignore[arg-type]  # a query's value may be several

@@ -27,7 +27,7 @@ def server() -> Iterator[Valkey]:
 
 @pytest.fixture
 def broker(server: Valkey) -> Valkey:
-    """Give a broker without any data."""
+    """Return a broker without any data."""
     server.ask("FLUSHALL")
     return server
 

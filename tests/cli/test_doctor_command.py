@@ -31,7 +31,7 @@ class Report(NamedTuple):
     findings: list[tuple[str, str, str]]
 
     def of(self, level: str) -> list[str]:
-        """Give the subjects and texts of one level."""
+        """Return the subjects and texts of one level."""
         return [f"{subject}: {text}" for each, subject, text in self.findings if each == level]
 
 
@@ -44,7 +44,7 @@ def broker() -> Iterator[Valkey]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_of_its_own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """Give a migrated database of each kind, to be spoilt."""
+    """Return a migrated database of each kind, to be spoilt."""
     engine = make_engine(new_database(request.param, request, tmp_path))
     yield engine
     engine.dispose()

@@ -56,7 +56,7 @@ def listed(database_url: str) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def fresh_database_url(tmp_path: Path) -> str:
-    """Give a migrated database without any key."""
+    """Return a migrated database without any key."""
     url = f"sqlite:///{tmp_path}/fresh.db"
     migrate(url)
     return url
@@ -64,7 +64,7 @@ def fresh_database_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def fresh_engine(fresh_database_url: str) -> Iterator[Engine]:
-    """Give an engine on that database."""
+    """Return an engine on that database."""
     engine = make_engine(fresh_database_url)
     yield engine
     engine.dispose()
@@ -217,7 +217,7 @@ def test_an_encoding_without_a_sign_is_no_reason_to_fail(
         )
         assert code == 0, shown
         if "--json" in words:
-            # Click writes UTF-8 where Python is told to write ASCII.
+            # Click writes UTF-8 where Python is set to write ASCII.
             written = "utf-8" if encoding == "ascii" else encoding
             read = json.loads(shown.encode(errors="surrogateescape").decode(written))
             assert read["project"] == "Größe ✓ \U0001f600"

@@ -1,4 +1,4 @@
-"""``flask events list|show|stats``: a support engineer looks for what has become of events."""
+"""``flask events list|show|stats``: how a support engineer finds events."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""nginx as deploy/nginx.conf sets it up, in front of a stand-in that tells what reached it."""
+"""nginx as deploy/nginx.conf sets it up, in front of a stand-in that reports what reached it."""
 
 import gzip
 import hashlib

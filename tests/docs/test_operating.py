@@ -29,7 +29,7 @@ SUFFIX = re.compile(r"_(?:bucket|sum|count)$")
 
 
 def existing_metrics() -> dict[str, tuple[str, ...]]:
-    """Give each metric's name and labels, as Prometheus shows them."""
+    """Return each metric's name and labels, as Prometheus shows them."""
     found = {}
     for metric in list(metrics._IN_PROCESS._collector_to_names):
         assert isinstance(metric, MetricWrapperBase)
@@ -74,7 +74,7 @@ def test_every_setting_is_in_the_readme_and_whatever_the_documents_name_exists()
 
 
 def expressions() -> list[Any]:
-    """Give every query of the alerts and of the dashboard."""
+    """Return every query of the alerts and of the dashboard."""
     from_alerts = [pytest.param(rule["expr"], id=rule["alert"]) for rule in ALERTS]
     from_panels = [
         pytest.param(target["expr"], id=f"{panel['title']} {target['refId']}")

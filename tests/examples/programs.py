@@ -22,12 +22,12 @@ FILES = [each for each in sorted(EXAMPLES.iterdir()) if each.suffix in PROGRAMS]
 
 
 def environment(service: Service, sender: Sender) -> dict[str, str]:
-    """Give what an example reads."""
+    """Return what an example reads."""
     return environment_of(service.url, sender.minted.api_key)
 
 
 def environment_of(url: str, key: str = "any") -> dict[str, str]:
-    """Give what an example reads, where it is not the service that it speaks to."""
+    """Return what an example reads, where it is not the service that it speaks to."""
     return dict(os.environ) | {
         "INGEST_URL": url,
         "INGEST_API_KEY": key,

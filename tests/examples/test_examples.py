@@ -57,7 +57,7 @@ def test_a_refusal_is_said_in_words_and_by_the_exit_code(name: str, service: Ser
     assert done.returncode == 1
     assert "401" in done.stderr
     assert "The API key is unknown, mistyped, expired or revoked." in done.stderr
-    assert "attempt 1" not in done.stderr, "no retry can mend it"
+    assert "attempt 1" not in done.stderr, "no retry can help"
 
 
 @pytest.mark.parametrize("form", [[], ["--lines"]])

@@ -245,7 +245,7 @@ def test_two_workers_that_write_the_same_at_once_store_it_once(
 
 
 def write_at_last(store: Store, batch: list[Delivered]) -> None:
-    """Write a batch as a worker does: again and again while it is told to try later."""
+    """Write a batch as a worker does: again and again while it is asked to try later."""
 
     def is_written() -> bool:
         store.write(batch)

@@ -1,4 +1,4 @@
-"""Which migrations a database has had is told without Alembic, and as Alembic would."""
+"""The applied migrations are found without Alembic, and as Alembic finds them."""
 
 import subprocess
 import sys

@@ -90,7 +90,7 @@ def wait_dead(broker: Valkey, count: int, within_s: float = 15.0) -> list[DeadLe
 
 
 def holders_of(broker: Valkey, partitions: int = PARTITIONS) -> dict[str, set[int]]:
-    """Tell which partitions each worker has."""
+    """Return which partitions each worker has."""
     held: dict[str, set[int]] = defaultdict(set)
     for partition in range(partitions):
         name = broker.ask("GET", lease_key(partition, GROUP))
@@ -498,7 +498,7 @@ def test_a_worker_that_starts_before_its_broker_waits_for_it() -> None:
             publisher.close()
 
 
-# Being told to end, being killed, and hanging
+# Being asked to end, being killed, and hanging
 
 
 def test_term_finishes_the_batch_in_hand_and_gives_everything_back(

@@ -182,14 +182,14 @@ class Replicated:
         self._stack.close()
 
     def copied(self) -> list[bytes]:
-        """Give the ids of the entries that the replica has."""
+        """Return the ids of the entries that the replica has."""
         return [entry_id for entry_id, _ in entries_of(self.replica)]
 
     def entries(self) -> list[bytes]:
-        """Give the ids of the entries that the primary has."""
+        """Return the ids of the entries that the primary has."""
         return [entry_id for entry_id, _ in entries_of(self.primary)]
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Bring the replica back, whatever was done to it, and wait until it follows."""
         self.replica.thaw()
         if not self.replica.alive:
@@ -206,11 +206,11 @@ def replicated_servers(key_store: KeyStore) -> Iterator[Replicated]:
 
 @pytest.fixture
 def replicated(replicated_servers: Replicated) -> Iterator[Replicated]:
-    """Give the replicated pair, well before and after."""
-    replicated_servers.mend()
+    """Return the replicated pair, well before and after."""
+    replicated_servers.repair()
     wait_accepted(lambda: post(replicated_servers.sender))
     yield replicated_servers
-    replicated_servers.mend()
+    replicated_servers.repair()
 
 
 def test_what_was_acknowledged_is_on_the_replica(replicated: Replicated) -> None:
@@ -237,7 +237,7 @@ def test_without_its_replica_nothing_is_acknowledged_and_a_retry_gets_the_entry_
     (entry,) = published_ids(replicated.sender)[len(before) :]
     # A replay is no more durable than the entry that it stands for.
     assert_503(post(replicated.sender, fault), "broker_not_durable")
-    replicated.mend()
+    replicated.repair()
     retried = wait_accepted(lambda: post(replicated.sender, fault))
     assert job_ids([retried]) == [entry]
     assert retried.headers["idempotent-replayed"] == "true"
@@ -256,7 +256,7 @@ def test_a_replay_over_a_new_connection_is_not_acknowledged_before_the_replica_h
         # The connection in use may be found broken only when its answer does not come.
         assert_503(post(replicated.sender, "new connection"), "broker_not_durable", "broker_timeout")
         assert_503(post(replicated.sender, "new connection"), "broker_not_durable")
-    replicated.mend()
+    replicated.repair()
     retried = wait_accepted(lambda: post(replicated.sender, "new connection"))
     assert published_ids(replicated.sender) == [*before, *job_ids([retried])]
 
@@ -270,7 +270,7 @@ def test_a_replay_by_another_process_is_not_acknowledged_before_the_replica_has_
     replicated.replica.freeze()
     for publisher in publishers:
         assert refusal_of(publisher, event, once).code == "broker_not_durable"
-    replicated.mend()
+    replicated.repair()
     answers = [publisher.publish(event, [once]) for publisher in publishers]
     for publisher in publishers:
         publisher.close()
@@ -286,7 +286,7 @@ def test_many_at_once_without_the_replica_are_all_refused_in_time(replicated: Re
     for answer in at_once(lambda key: post(replicated.sender, key), keys, threads=32):
         # Who waited behind the group in flight had little time left, or was never sent.
         assert_503(answer, "broker_not_durable", "broker_timeout", "broker_unavailable")
-    replicated.mend()
+    replicated.repair()
     wait_accepted(lambda: post(replicated.sender, keys[0]))
     ids = job_ids(at_once(lambda key: post(replicated.sender, key), keys))
     assert sorted(published_ids(replicated.sender)) == sorted(before + ids)

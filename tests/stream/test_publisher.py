@@ -280,7 +280,7 @@ def full(server: Valkey) -> dict[str, Any]:
     return {"max_entries": 1}
 
 
-def mend(server: Valkey) -> None:
+def repair(server: Valkey) -> None:
     server.ask("CONFIG SET", "maxmemory", 0)
     server.ask("DEL", STREAM)
 
@@ -296,7 +296,7 @@ def test_a_refused_event_leaves_no_key_behind_and_its_retry_is_stored(
     for once in ([KEY], [ID], [KEY, ID]):
         assert refusal_of(publisher, an_event(project), *once).code == code
     assert markers_of(own_valkey, project) == []
-    mend(own_valkey)
+    repair(own_valkey)
     assert not publisher.publish(an_event(project), [KEY, ID]).is_replay
     publisher.close()
     assert len(published_by(own_valkey, project)) == 1

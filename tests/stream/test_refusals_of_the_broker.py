@@ -1,4 +1,4 @@
-"""A broker that refuses: each reason is a 503 with its own word, never a 500, and ends when it is mended."""
+"""A broker that refuses: each reason is a 503 with its own code, never a 500, and ends with its cause."""
 
 import re
 import threading
@@ -50,7 +50,7 @@ def service(key_store: KeyStore, broker: Valkey) -> Iterator[Service]:
 
 @pytest.fixture
 def sender(key_store: KeyStore, service: Service, broker: Valkey) -> Iterator[Sender]:
-    """Give a sender to a broker that is well and empty."""
+    """Return a sender to a broker that is well and empty."""
     broker.ask("FLUSHALL")
     with closing(key_store.sender(service, broker)) as sender:
         assert sender.post("events", an_example("before")).status_code == 202
@@ -72,21 +72,21 @@ def assert_refuses(sender: Sender, code: str) -> None:
         assert_503(answer, code)
 
 
-def assert_mended(sender: Sender) -> None:
+def assert_recovered(sender: Sender) -> None:
     """Check that the service goes on, and that the stream has exactly what was acknowledged."""
     (before,) = published_ids(sender)
-    mended = wait_accepted(lambda: sender.post("events", an_example("after")))
+    accepted = wait_accepted(lambda: sender.post("events", an_example("after")))
     later = job_ids(post_everywhere(sender))
     # Both of the Stripe events are one.
-    assert published_ids(sender) == [before, *dict.fromkeys(job_ids([mended]) + later)]
+    assert published_ids(sender) == [before, *dict.fromkeys(job_ids([accepted]) + later)]
 
 
 class Fault(NamedTuple):
-    """What breaks a broker, what mends it, and the word for it."""
+    """What breaks a broker, what repairs it, and the error code."""
 
     code: str
     breaks: list[tuple[str | int, ...]]
-    mends: list[tuple[str | int, ...]]
+    repairs: list[tuple[str | int, ...]]
 
 
 FAULTS = {
@@ -134,7 +134,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_broker_that_refuses_is_named_and_its_mending_noticed(
+def test_a_broker_that_refuses_is_named_and_its_recovery_noticed(
     sender: Sender, broker: Valkey, fault: Fault
 ) -> None:
     for command in fault.breaks:
@@ -142,16 +142,16 @@ def test_a_broker_that_refuses_is_named_and_its_mending_noticed(
     try:
         assert_refuses(sender, fault.code)
     finally:
-        for command in fault.mends:
+        for command in fault.repairs:
             broker.ask(*command)
-    assert_mended(sender)
+    assert_recovered(sender)
     if fault.code == "broker_refused":
         # Our word for it says little; what the broker said of it is in the operator's log.
         assert re.search("permissions|WRONGTYPE", sender.service.log_text())
 
 
-def test_a_broker_that_cannot_save_is_named_and_its_mending_noticed(sender: Sender, broker: Valkey) -> None:
-    # The snapshot cannot take the place of a folder, whoever runs the server.
+def test_a_broker_that_cannot_save_is_named_and_its_recovery_noticed(sender: Sender, broker: Valkey) -> None:
+    # The snapshot cannot replace a folder, whichever user runs the server.
     snapshot = broker.folder / "dump.rdb"
     snapshot.unlink(missing_ok=True)
     snapshot.mkdir()
@@ -161,7 +161,7 @@ def test_a_broker_that_cannot_save_is_named_and_its_mending_noticed(sender: Send
     finally:
         snapshot.rmdir()
         save(broker, "ok")
-    assert_mended(sender)
+    assert_recovered(sender)
 
 
 def save(broker: Valkey, outcome: str) -> None:
@@ -194,26 +194,26 @@ def test_a_broker_that_loads_its_data_is_named_and_its_end_noticed(sender: Sende
     wait_until(is_loading, 10, "the broker loads", log=broker.log_text)
     assert_503(sender.post("stripe", EXAMPLES["stripe"]), "broker_loading")
     starting.join(30)
-    assert_mended(sender)
+    assert_recovered(sender)
 
 
 def is_rewritten(broker: Valkey) -> bool:
-    """Tell whether no rewriting of the append-only file is under way or to come."""
+    """Return whether no rewriting of the append-only file is under way or to come."""
     info = broker.ask("INFO", "persistence")
     return bool((info["aof_rewrite_in_progress"], info["aof_rewrite_scheduled"]) == (0, 0))
 
 
-def test_a_changed_password_is_a_503_and_its_mending_noticed(sender: Sender, broker: Valkey) -> None:
+def test_a_changed_password_is_a_503_and_its_recovery_noticed(sender: Sender, broker: Valkey) -> None:
     broker.ask("ACL SETUSER", "ann", "resetpass", ">other")
     broker.ask("CLIENT KILL", "USER", "ann")
     # The connection in use may be found broken only when its answer does not come.
     assert_503(sender.post("events", an_example()), "broker_timeout", "broker_unavailable")
     assert_refuses(sender, "broker_unavailable")
     broker.ask("ACL SETUSER", "ann", "resetpass", ">key")
-    assert_mended(sender)
+    assert_recovered(sender)
 
 
-def test_a_wrong_password_from_the_start_is_a_503_and_its_mending_noticed(key_store: KeyStore) -> None:
+def test_a_wrong_password_from_the_start_is_a_503_and_its_recovery_noticed(key_store: KeyStore) -> None:
     with (
         Valkey(requirepass="door") as broker,
         key_store.service(broker.url.replace(":door@", ":wrong@")) as service,
@@ -236,7 +236,7 @@ def test_a_missing_password_is_told_as_a_broker_that_cannot_be_used() -> None:
         publisher.close()
 
 
-def test_a_cluster_that_serves_no_slots_is_named_and_its_mending_noticed(key_store: KeyStore) -> None:
+def test_a_cluster_that_serves_no_slots_is_named_and_its_recovery_noticed(key_store: KeyStore) -> None:
     with Valkey(unix=False, cluster=True, settings=QUICK_CLUSTER) as broker:
         give_slots(broker)
         url = broker.url.replace("redis://", "redis+cluster://")
@@ -245,7 +245,7 @@ def test_a_cluster_that_serves_no_slots_is_named_and_its_mending_noticed(key_sto
             broker.ask("CLUSTER DELSLOTSRANGE", 0, 16383)
             assert_refuses(sender, "broker_cluster_down")
             give_slots(broker)
-            assert_mended(sender)
+            assert_recovered(sender)
 
 
 def give_slots(broker: Valkey) -> None:
@@ -310,7 +310,7 @@ def two_workers(key_store: KeyStore, small: Valkey) -> Iterator[Service]:
 
 @pytest.fixture
 def senders(key_store: KeyStore, two_workers: Service, small: Valkey) -> Iterator[list[Sender]]:
-    """Give four senders to an empty stream."""
+    """Return four senders to an empty stream."""
     small.ask("FLUSHALL")
     several = [key_store.sender(two_workers, small) for _ in range(4)]
     yield several
@@ -343,7 +343,7 @@ def test_a_full_stream_refuses_at_every_endpoint_until_there_is_room(
     assert job_ids([replayed]) == ids[:1]
     assert replayed.headers["idempotent-replayed"] == "true"
     assert published_ids(sender) == ids
-    # Room for exactly one is made by whoever has worked off the stream.
+    # A worker that has processed the stream makes space for exactly one.
     small.ask("XTRIM", STREAM, "MAXLEN", MOST - 1)
     ids += job_ids([sender.post("events", an_example("one more"))])
     assert_refuses(sender, "stream_full")

@@ -1,4 +1,4 @@
-"""Trimming: only what every group has acknowledged goes, and whoever holds it up is named."""
+"""Trimming: only what every group has acknowledged goes, and the group that blocks it is named."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -27,14 +27,14 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 def client(broker: Valkey) -> Iterator[redis.Redis]:
-    """Give a client that does what a foreign consumer does."""
+    """Return a client that does what a foreign consumer does."""
     with broker.client() as client:
         yield client
 
 
 @pytest.fixture
 def commands(broker: Valkey, tmp_path: Path) -> Iterator[Commands]:
-    """Give the commands, on the test's broker."""
+    """Return the commands, on the test's broker."""
     with Commands(redis_url=broker.url, database_url=f"sqlite:///{tmp_path}/none.db") as commands:
         yield commands
 
@@ -56,7 +56,7 @@ def wait_length(broker: Valkey, length: int, within_s: float = 5.0) -> None:
 
 
 def is_done(client: redis.Redis, group: str = "store") -> bool:
-    """Tell whether a group has acknowledged everything."""
+    """Return whether a group has acknowledged everything."""
     groups: Any = client.xinfo_groups(STREAM)
     return any(each["name"] == group and (each["lag"], each["pending"]) == (0, 0) for each in groups)
 

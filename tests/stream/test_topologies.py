@@ -96,11 +96,11 @@ class Sentinels:
         self._stack.close()
 
     def primary(self) -> Valkey:
-        """Give the server that the sentinels name."""
+        """Return the server that the sentinels name."""
         return self.setup.server_at(self.setup.primary())
 
     def published(self) -> list[str]:
-        """Give the jobIds of all that is on the primary."""
+        """Return the jobIds of all that is on the primary."""
         return [job_id_of_entry(entry_id) for entry_id, _ in entries_of(self.primary())]
 
     def copy(self) -> None:
@@ -112,7 +112,7 @@ class Sentinels:
 
         wait_until(is_copied, 10, "the replica has all", ignoring=NOT_READY)
 
-    def mend(self, old: Address) -> None:
+    def repair(self, old: Address) -> None:
         """Bring the old primary back as a replica."""
         server = self.setup.server_at(old)
         server.thaw()
@@ -162,7 +162,7 @@ def test_a_failover_is_followed_without_a_restart(sentinels: Sentinels, fault: s
     assert sentinels.primary().address == new
     assert sentinels.published()[: len(before)] == before
     assert sorted(sentinels.published()[len(before) :]) == sorted(ids)
-    sentinels.mend(old)
+    sentinels.repair(old)
     # Who was the primary, and is none now, gets nothing more.
     ids += job_ids([post(sentinels.sender, "later")])
     assert sentinels.primary().address == new
@@ -193,7 +193,7 @@ class Cluster:
         return f"vigilry:{{{partition}}}:events"
 
     def node(self, partition: int) -> Valkey:
-        """Give the node that serves a partition."""
+        """Return the node that serves a partition."""
         return self.setup.primary_of(self.key(partition))
 
     def entries(self, partition: int) -> list[dict[bytes, bytes]]:
@@ -204,7 +204,7 @@ class Cluster:
         ]
 
     def published(self, partition: int) -> list[str]:
-        """Give the jobIds on a partition's stream."""
+        """Return the jobIds on a partition's stream."""
         return [job_id_of_entry(fields[b"_id"]) for fields in self.entries(partition)]
 
     def begin_move(self, partition: int) -> tuple[Valkey, Valkey]:
@@ -224,7 +224,7 @@ class Cluster:
             source.ask("MIGRATE", HOST, target.port, key, 0, 5000)
 
     def end_move(self, partition: int, target: Valkey) -> None:
-        """Give a partition's slot to a node, as all nodes are told."""
+        """Assign a partition's slot to a node, on all nodes."""
         slot = key_slot(self.key(partition).encode())
         others = [node for node in self.setup.nodes if self._is_primary(node) and node is not target]
         for node in [target, *others]:

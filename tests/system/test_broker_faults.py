@@ -55,12 +55,12 @@ class Answer(NamedTuple):
 
     @property
     def is_stored(self) -> bool:
-        """Tell whether the sender was told that the event is stored."""
+        """Return whether the sender got a 202."""
         return self.http.status_code == 202
 
 
 class Senders:
-    """Senders that post one event after the other, each on a connection of its own, until told to end."""
+    """Senders that post one event after the other, each on a connection of its own, until stopped."""
 
     def __init__(self, service: Service, api_key: str, count: int) -> None:
         self._service = service
@@ -112,7 +112,7 @@ def post(client: httpx.Client) -> Answer:
 
 
 class Site:
-    """A service that reaches its broker through a proxy, and what its senders were told so far."""
+    """A service that reaches its broker through a proxy, and the answers of its senders so far."""
 
     def __init__(
         self, valkey: Valkey, proxy: TcpProxy, service: Service, api_key: str, worker_class: str
@@ -126,7 +126,7 @@ class Site:
 
     @contextmanager
     def senders(self, count: int | None = None) -> Iterator[Senders]:
-        """Let senders post for the length of a block, and check all that they were told."""
+        """Let senders post for the length of a block, and check all answers."""
         pids = self.service.worker_pids()
         assert len(pids) == WORKERS
         with Senders(self.service, self.api_key, count or self.count) as senders:
@@ -170,7 +170,7 @@ def assert_stored_or_refused(answer: Answer) -> None:
 
 @pytest.fixture(scope="module")
 def database_url_of_system(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Give a migrated SQLite database."""
+    """Return a migrated SQLite database."""
     url = f"sqlite:///{tmp_path_factory.mktemp('system')}/vigilry.db"
     flask("db", "upgrade", database_url=url)
     return url
@@ -178,7 +178,7 @@ def database_url_of_system(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def api_key(database_url_of_system: str) -> str:
-    """Give a key that the command line has minted."""
+    """Return a key that the command line has minted."""
     out = flask("keys", "mint", "system", "--json", database_url=database_url_of_system)
     key: str = json.loads(out)["api_key"]
     return key
@@ -212,7 +212,7 @@ def brokerless(request: pytest.FixtureRequest, database_url_of_system: str, api_
 
 @pytest.fixture
 def site(brokerless: Site) -> Site:
-    """Give the service with its broker reachable, whatever the test before has left."""
+    """Return the service with its broker reachable, whatever the test before has left."""
     if brokerless.valkey.frozen:
         brokerless.valkey.thaw()
     if not brokerless.valkey.alive:
@@ -319,7 +319,7 @@ def dripping(site: Site) -> Iterator[None]:
     site.proxy.cut()
     with Dripping(site.proxy.address):
         yield
-        # So much longer that whoever waits for the end of an answer is found out.
+        # So much longer that waiting for the end of an answer is noticed.
         time.sleep(LONGEST_S)
     site.proxy.heal()
 
@@ -354,7 +354,7 @@ def test_a_service_starts_without_its_broker_refuses_in_time_and_accepts_once_it
 def test_every_answer_is_a_503_in_time_until_the_broker_is_back_and_nothing_is_lost_or_doubled(
     site: Site, fault: Callable[[Site], Any]
 ) -> None:
-    # A broker that is gone is told at once, so that many senders may wait for one process.
+    # A broker that is gone is noticed at once, so that many senders may wait for one process.
     with site.senders(site.many if fault is killed else site.count) as senders:
         senders.wait_stored(time.monotonic())
         with fault(site):

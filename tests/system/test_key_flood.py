@@ -45,7 +45,7 @@ def flooded(valkey: Valkey, database_url: str) -> Iterator[Service]:
 
 
 def memory_of(service: Service) -> int:
-    """Give the resident bytes of all workers."""
+    """Return the resident bytes of all workers."""
     return sum(int(psutil.Process(pid).memory_info().rss) for pid in service.worker_pids())
 
 

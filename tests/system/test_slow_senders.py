@@ -80,7 +80,7 @@ class SlowSenders:
         del self._open[connection]
 
     def stop(self) -> None:
-        """Give up, and close what is open."""
+        """Stop, and close what is open."""
         self._stopped.set()
         for connection in self._open:
             connection.close()

@@ -23,7 +23,7 @@ SERVER, CONSUMER = 2, 5
 
 
 def of_trace(collector: Collector, trace: str) -> list[Any]:
-    """Give the spans of one trace that have come so far."""
+    """Return the spans of one trace that have come so far."""
     return [span for span in collector.spans if span.trace_id.hex() == trace]
 
 

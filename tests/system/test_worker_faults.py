@@ -66,7 +66,7 @@ class Project(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """What a sender was told: its own name for the event, and the jobId."""
+    """An accepted event: the sender's own name for it, and the jobId."""
 
     name: str
     job_id: str
@@ -150,7 +150,7 @@ def open_site(valkey: Valkey, database_url: str, *, projects: int) -> Iterator[S
 class Sender(threading.Thread):
     """Sends its projects' events one after the other, on one connection that is kept alive.
 
-    Ends after `each` events a project, or when it is told to. What is refused is sent again as it is, with
+    Ends after `each` events a project, or when it is stopped. What is refused is sent again as it is, with
     its Idempotency-Key.
     """
 
@@ -225,7 +225,7 @@ def _receive(connection: socket.socket) -> bytes:
 
 
 class Load:
-    """Several senders at once, as a context manager; what they were told can be read when they have ended."""
+    """Several senders at once, as a context manager; their answers can be read when they have ended."""
 
     def __init__(self, site: Site, *, senders: int, each: int | None = None) -> None:
         self._senders = [Sender(site, site.projects[first::senders], each=each) for first in range(senders)]
@@ -240,7 +240,7 @@ class Load:
 
     @property
     def is_going_on(self) -> bool:
-        """Tell whether any sender still sends."""
+        """Return whether any sender still sends."""
         return any(sender.is_alive() for sender in self._senders)
 
     @property
@@ -312,7 +312,7 @@ def wait_stored(site: Site, expected: int, within_s: float) -> None:
 
 
 def assert_each_stored_once_in_order(site: Site, load: Load) -> None:
-    """Compare what the senders were told with what stands in the database."""
+    """Compare the senders' answers with the database."""
     accepted = load.accepted
     stored = site.stored()
     assert Counter(row.job_number for row in stored).most_common(1)[0][1] <= PARTITIONS

@@ -46,7 +46,7 @@ def test_the_payload_of_a_server_error_is_as_asyncapi_describes_it(sender: Sende
         )
 
 
-def test_an_item_of_stripe_is_published_with_its_members_joined_anew(sender: Sender) -> None:
+def test_an_item_of_stripe_is_published_with_its_members_joined_again(sender: Sender) -> None:
     item = b'{ "kind": "stripe",  "id":"evt_2", "type" : "x", "data": {"n": 1.50} }'
     assert sender.post("batch", b'{"events": [%b]}' % item).json()["accepted"] == 1
     (entry,) = sender.published()

@@ -24,7 +24,7 @@ OF_HTTP = {"server", "date", "connection", "content-type", "content-length"}
 
 
 def examples_of(document: Document) -> Iterator[tuple[str, str, Document]]:
-    """Give every refusal of the document: path, word and example."""
+    """Return every refusal of the document: path, word and example."""
     for path, operations in document["paths"].items():
         for operation in operations.values():
             for response in operation["responses"].values():
@@ -33,12 +33,12 @@ def examples_of(document: Document) -> Iterator[tuple[str, str, Document]]:
 
 
 def example_of(document: Document, path: str, code: str) -> Document:
-    """Give one example of a refusal."""
+    """Return one example of a refusal."""
     return next(example for at, word, example in examples_of(document) if (at, word) == (path, code))
 
 
 def described_headers(document: Document, answer: httpx.Response) -> set[str]:
-    """Give the names of the headers, in small letters, that the document says an answer may have."""
+    """Return the names of the headers, in small letters, that the document says an answer may have."""
     path = re.sub(r"bull-\d+", "{jobId}", answer.request.url.path)
     (operation,) = document["paths"][path].values()
     return {name.lower() for name in operation["responses"][str(answer.status_code)]["headers"]}

@@ -43,13 +43,13 @@ class Visit:
             self.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
     def is_as_wide_as_its_window(self) -> bool:
-        """Tell whether nothing hangs out at the side."""
+        """Return whether nothing hangs out at the side."""
         return bool(
             self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         )
 
     def illegible(self, selector: str = "body") -> list[str]:
-        """Tell which texts within an element have too little contrast, are cut off or covered."""
+        """Return which texts within an element have too little contrast, are cut off or covered."""
         told: list[str] = self.page.locator(selector).first.evaluate(_LEGIBILITY)
         return told
 
@@ -67,7 +67,7 @@ def visiting(browser: Browser, size: str = "desktop", theme: Theme = "light") ->
 
 
 def authorize(page: Page, api_key: str) -> None:
-    """Give the reference a key."""
+    """Return the reference a key."""
     page.get_by_role("button", name="Authorize").first.click()
     page.locator(".modal-ux input").first.fill(api_key)
     page.locator(".modal-ux .auth-btn-wrapper button[type=submit]").click()

@@ -125,7 +125,7 @@ def test_a_page_names_the_host_that_it_was_asked_by_and_no_cache_keeps_it_for_ot
     assert answer.headers["cache-control"] == "max-age=300, private"
 
 
-def test_with_a_public_url_the_pages_and_the_description_name_it_whoever_asks(service: Service) -> None:
+def test_with_a_public_url_the_pages_and_the_description_name_it_to_everyone(service: Service) -> None:
     with Service(service.settings | {"VIGILRY_PUBLIC_URL": PUBLIC}) as public, public.client() as client:
         for path in ("/", "/docs/examples"):
             answer = client.get(path, headers=HTML | {"Host": "other.example"})

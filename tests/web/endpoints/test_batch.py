@@ -26,7 +26,7 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
 def an_event(number: int = 0, **others: Any) -> dict[str, Any]:
-    """Write a small event that can be told from others."""
+    """Write a small event that can be distinguished from others."""
     return {"type": "t", "severity": "INFO", "message": f"message {number}"} | others
 
 
@@ -195,7 +195,7 @@ def test_a_small_body_draws_no_large_answer(sender: Sender) -> None:
     began = time.perf_counter()
     answer = sender.post("batch", text, headers={"Content-Encoding": "gzip"})
     problem = assert_refused(answer, 400, "invalid_event")
-    # It took 5.4 s, and 18 MB, when the faults of each item were told.
+    # It took 5.4 s, and 18 MB, when the faults of each item were reported.
     assert time.perf_counter() - began < 2
     assert len(answer.content) < 200_000
     assert sum(len(result["errors"]) for result in problem["results"]) == 100

@@ -133,7 +133,7 @@ class Reader:
 
 @pytest.fixture
 def reader(sender: Sender, valkey: Valkey) -> Iterator[Reader]:
-    """Give a reader with a new project."""
+    """Return a reader with a new project."""
     with valkey.client(decode_responses=False) as client:
         reader = Reader(sender, client)
         yield reader

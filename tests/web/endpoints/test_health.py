@@ -1,4 +1,4 @@
-"""``/health/live`` and ``/health/ready``: what a load balancer is told, and how soon."""
+"""``/health/live`` and ``/health/ready``: what a load balancer sees, and how soon."""
 
 import re
 import time
@@ -61,7 +61,7 @@ class Site:
         assert took_s < 0.5
 
     def is_ready(self) -> bool:
-        """Tell whether the service says that it is ready."""
+        """Return whether the service says that it is ready."""
         answer, _ = self.get("/health/ready")
         return answer.status_code == 200 and answer.json() == READY
 
@@ -93,7 +93,7 @@ def site(own_postgres: Postgres) -> Iterator[Site]:
 
 
 @pytest.fixture(autouse=True)
-def mended(request: pytest.FixtureRequest) -> Iterator[None]:
+def repaired(request: pytest.FixtureRequest) -> Iterator[None]:
     """Leave the servers running, whatever a test has found out."""
     yield
     if "site" in request.fixturenames:

@@ -220,7 +220,7 @@ FIRST = stripe("evt_1", pending_webhooks=2)
         ("key-2", FIRST, "replay"),
         (None, stripe("evt_1", pending_webhooks=1), "replay"),
         ("key-2", stripe("evt_1", pending_webhooks=1), "replay"),
-        # Whoever sends an Idempotency-Key says that the body is the same.
+        # A sender of an Idempotency-Key asserts that the body is the same.
         ("key-1", stripe("evt_1", pending_webhooks=1), "reused"),
         ("key-1", stripe("evt_2"), "reused"),
         ("key-1", stripe(None), "reused"),
@@ -267,7 +267,7 @@ def own_valkey() -> Iterator[Valkey]:
 
 @pytest.fixture(scope="module")
 def two_workers(key_store: KeyStore, own_valkey: Valkey) -> Iterator[Service]:
-    """Run a service of two workers that forgets a key after ten seconds and has room for 300 entries."""
+    """Run a service of two workers that forgets a key after ten seconds and has space for 300 entries."""
     settings = {"stream_max_entries": 300, "idempotency_ttl_s": 10}
     with key_store.service(own_valkey.url, workers=2, **settings) as service:
         yield service
@@ -275,7 +275,7 @@ def two_workers(key_store: KeyStore, own_valkey: Valkey) -> Iterator[Service]:
 
 @pytest.fixture
 def pair_sender(key_store: KeyStore, two_workers: Service, own_valkey: Valkey) -> Iterator[Sender]:
-    """Give a sender to the two workers, and an empty stream."""
+    """Return a sender to the two workers, and an empty stream."""
     own_valkey.ask("FLUSHALL")
     sender = key_store.sender(two_workers, own_valkey)
     yield sender

@@ -1,4 +1,4 @@
-"""``GET /ingest/jobs/<jobId>``: what a sender is told of an event on its way, and after it."""
+"""``GET /ingest/jobs/<jobId>``: the status of an event while it is processed, and afterwards."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ class Site:
         return Running(self.valkey.url, fail, deliveries=deliveries)
 
     def commands(self) -> Commands:
-        """Give the commands on the same broker and database."""
+        """Return the commands on the same broker and database."""
         return Commands(redis_url=self.valkey.url, database_url=self.database_url)
 
 
@@ -82,7 +82,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def sender(site: Site, request: pytest.FixtureRequest) -> Iterator[Sender]:
-    """Give a sender, and take off the broker what the last test has left there."""
+    """Return a sender, and take off the broker what the last test has left there."""
     site.valkey.ask("FLUSHALL")
     sender = site.sender(request.node.name)
     yield sender
@@ -319,6 +319,6 @@ def test_with_the_database_down_the_answer_is_503_until_it_is_back(site: Site, s
 
 
 def wait_answer(sender: Sender, job_id: str) -> dict[str, Any]:
-    """Wait until a job is told again after a failure, and return what is told."""
+    """Wait until a job is answered again after a failure, and return the answer."""
     wait_until(lambda: look(sender, job_id).status_code == 200, 5.0, "the job is told")
     return job_of(sender, job_id)

@@ -1,4 +1,4 @@
-"""Quotas: exactly what is let through, over workers; who is not touched; what a sender is told."""
+"""Quotas: exactly what is let through, over workers; who is not touched; what a sender learns."""
 
 import re
 import time
@@ -22,7 +22,7 @@ EVENT = EXAMPLES["events"]
 
 @pytest.fixture
 def limited(sender: Sender, engine: Engine) -> Sender:
-    """Give a sender of three events at once, and one more in ten seconds or so."""
+    """Return a sender of three events at once, and one more in ten seconds or so."""
     limit(engine, sender.minted.project_id, Quota(1, 3))
     return sender
 

@@ -81,12 +81,12 @@ def body_with(endpoint: str, field: str, value: str | bytes) -> bytes:
 
 
 def body_without(endpoint: str, field: str) -> dict[str, Any]:
-    """Give an endpoint's example without a field."""
+    """Return an endpoint's example without a field."""
     return {name: value for name, value in EXAMPLES[endpoint].items() if name != field}
 
 
 def told(answer: httpx.Response) -> str:
-    """Give the status of an answer and, once its shape is checked, the word of a refusal."""
+    """Return the status of an answer and, once its shape is checked, the word of a refusal."""
     problem = answer.json()
     if answer.headers["content-type"] == JSON:
         return str(answer.status_code)
@@ -97,7 +97,7 @@ def told(answer: httpx.Response) -> str:
 
 
 def told_of_each(sender: Sender, endpoint: str, bodies: Mapping[str, Any]) -> dict[str, str]:
-    """Post bodies that are all refused, check that nothing was published, and give what each was told."""
+    """Post bodies that are all refused, check that nothing was published, and return each answer."""
     answers = {name: told(sender.post(endpoint, body)) for name, body in bodies.items()}
     assert answers
     assert sender.published() == []
@@ -574,7 +574,7 @@ def in_chunks(body: bytes, size: int = 65_536) -> Iterator[bytes]:
 
 
 def post_framed(sender: Sender, endpoint: str, body: bytes, framing: str) -> httpx.Response:
-    """Post a body with its length told, or chunked."""
+    """Post a body with its length, or chunked."""
     headers = {"X-Api-Key": sender.minted.api_key, "Content-Type": JSON}
     content: Any = in_chunks(body) if framing == "chunked" else body
     answer = sender.http.post(f"/ingest/{endpoint}", content=content, headers=headers)
@@ -700,7 +700,7 @@ def server(
 
 @pytest.fixture
 def caller(server: Service, valkey: Valkey, engine: Engine) -> Iterator[Sender]:
-    """Give a sender with a new project to `server`."""
+    """Return a sender with a new project to `server`."""
     minted = mint(engine, f"project of {os.urandom(8).hex()}", "production")
     with closing(Sender(server, valkey, minted)) as sender:
         yield sender
@@ -747,7 +747,7 @@ def read_answer(received: bytes) -> tuple[int, str, bytes]:
 
 
 def told_raw(received: bytes) -> str:
-    """Give what the first answer tells: its status, and the word of a refusal of the service's own."""
+    """Return the first answer's status, and the code of a problem."""
     if not received:
         return "closed"
     status, content_type, body = read_answer(received)
@@ -974,7 +974,7 @@ def fragile_parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Se
 
 @pytest.fixture
 def fragile(fragile_parts: tuple[Service, Valkey, Engine]) -> Iterator[Fragile]:
-    """Give a new project on the fragile service, and an empty stream."""
+    """Return a new project on the fragile service, and an empty stream."""
     service, valkey, engine = fragile_parts
     valkey.ask("DEL", "vigilry:{0}:events")
     minted = mint(engine, f"project of {os.urandom(8).hex()}", "production")

@@ -6,10 +6,10 @@
 --       burst, as 'GCRA 100 50'. Then the entry's names and values
 --
 -- Answers the new entry's id, or, with a quota, {id, 0, events left at once, microseconds until all are}; and {id, 1}
--- or {id, 1, left, microseconds} when a marker tells that the event was appended before. A marker holds the entry's id
+-- or {id, 1, left, microseconds} when a marker shows that the event was appended before. A marker holds the entry's id
 -- and the fingerprint, and is never set unless the entry is there. The quota is counted by GCRA: its state is the time
 -- at which the events let through so far would be due at an even pace; only what is appended counts. Times are
--- microseconds since 2023, so that a double still tells fiftieths of one.
+-- microseconds since 2023, so that a double still resolves fiftieths of one.
 --
 -- An event with neither has no argument for them: each costs the server 0.3 us.
 

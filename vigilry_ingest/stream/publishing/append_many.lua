@@ -4,7 +4,7 @@
 -- ARGV  the maximum number of entries in the stream, and for each event the values of all its fields in the order of
 --       `names`, which the service defines above; the byte 255, which is never UTF-8, is an absent value
 --
--- Returns the new entry's id for each event, and false for each that the stream has no room for.
+-- Returns the new entry's id for each event, and false for each that does not fit into the stream.
 
 local stream = KEYS[1]
 local room = tonumber(ARGV[1]) - redis.call('XLEN', stream)

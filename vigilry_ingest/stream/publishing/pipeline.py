@@ -219,7 +219,7 @@ class Pipeline:
             link.retire()
 
     def on_progress(self, link: _Link) -> None:
-        """Go on sending: replies have made room, or the connection is gone."""
+        """Continue to send: replies have arrived, or the connection is gone."""
         if link is self._link and link.is_retired:
             self._link = None
         if self._queue:

@@ -70,7 +70,7 @@ def expire(engine: Engine, sender: Sender, at: datetime) -> None:
 
 
 def mistyped(key: str) -> Iterator[str]:
-    """Give a key with one character changed, at every place."""
+    """Return a key with one character changed, at every place."""
     for place, character in enumerate(key):
         other = "x" if character != "x" else "y"
         yield key[:place] + other + key[place + 1 :]
@@ -247,7 +247,7 @@ BROKEN = {
     [(None, "missing_api_key"), (new_key("production"), "invalid_api_key")],
     ids=["no key", "unknown key"],
 )
-def test_whoever_has_no_key_learns_nothing_of_the_body(
+def test_a_sender_without_a_key_learns_nothing_of_the_body(
     sender: Sender, endpoint: str, key: str | None, code: str
 ) -> None:
     for body, headers in BROKEN.values():
@@ -277,7 +277,7 @@ def app(tmp_path: Path) -> Flask:
 
 
 def path_of(rule: Rule) -> str:
-    """Give a path that a rule matches."""
+    """Return a path that a rule matches."""
     built = rule.build(dict.fromkeys(rule.arguments, "1"), append_unknown=False)
     assert built is not None
     return built[1]
