@@ -40,6 +40,15 @@ def test_every_function_that_is_named_with_its_file_is_defined_there() -> None:
         assert name in defined_in(path), (path, name)
 
 
+def test_what_is_entered_more_than_once_is_defined_where_the_table_says() -> None:
+    table = PAGE.split("\n## Modules that one request enters more than once\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([^`]+\.py)` \| (.+) \|$", table, re.M)
+    assert len(rows) > 3
+    for path, entries in rows:
+        for name in re.findall(r"`(\w+)`", entries):
+            assert name in defined_in(path), (path, name)
+
+
 def test_every_folder_of_the_package_is_a_layer_and_every_layer_exists() -> None:
     table = PAGE.split("\n## Layers\n")[1].split("\n## ")[0]
     layers = [

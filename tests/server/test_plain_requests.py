@@ -12,7 +12,8 @@ from gunicorn import http
 from gunicorn.config import Config
 from gunicorn.http import wsgi
 
-from vigilry_ingest.server.gevent_worker import _Connection, _receive_body, _receive_head
+from vigilry_ingest.server.connection import Connection
+from vigilry_ingest.server.gevent_worker import _open_body, _receive_head
 from vigilry_ingest.server.plain_request import MAX_BODY_BYTES, NotPlain, parse_head
 
 CORPUS = sorted((Path(__file__).parent / "gunicorn_requests").glob("*.http"))
@@ -74,14 +75,16 @@ def by_the_short_way(
     pieces: Sequence[bytes], server: Any = SERVER, client: Any = CLIENT
 ) -> Read | bytes | None:
     """Read the first request as the worker does: bytes are what is left to gunicorn, None is the end."""
-    connection = _Connection(_Pieces(pieces))
+    connection = Connection(_Pieces(pieces))
     try:
         head = _receive_head(connection, connection.receive(is_receiving=False), server, client)
     except NotPlain as error:
         return error.received
     if head is None:
         return None
-    body, rest = _receive_body(connection, head)
+    file, pending = _open_body(connection, head)
+    body = file.read()
+    rest = head.received[head.end :] if pending is None else pending.discard_rest() or b""
     environ = head.environ | BASE
     return Read(without_explained(environ), body, rest + connection.client.remaining())
 

@@ -105,6 +105,25 @@ def test_a_body_that_ends_early_reaches_the_application_short_and_is_the_last(
     assert b"Connection: close\r\n" in received
 
 
+def test_a_response_that_needs_no_body_is_sent_before_the_body_has_come(gevent_service: Service) -> None:
+    with connect(gevent_service) as connection:
+        for number in range(3):
+            connection.sendall(b"POST /empty HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 304 Not Modified\r\n"), number
+            connection.sendall(b" whole")
+
+
+def test_a_body_in_pieces_is_received_as_the_application_reads_it(gevent_service: Service) -> None:
+    with connect(gevent_service) as connection:
+        for size in (1, 10, 8191, 8192, 8193, 65_536):
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+            time.sleep(0.02)
+            connection.sendall(b"x" * (size // 2))
+            time.sleep(0.02)
+            connection.sendall(b"x" * (size - size // 2))
+            assert connection.recv(65536).endswith(b"\r\n\r\n%d" % size)
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [

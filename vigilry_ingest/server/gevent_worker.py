@@ -1,63 +1,25 @@
 """gunicorn's gevent worker with a short way for plain requests, and a deadline for receiving each request."""
 
 import os
-import socket
 import time
 from collections.abc import Iterable
-from contextlib import suppress
-from io import BytesIO
-from typing import Any
+from io import BufferedReader, BytesIO
+from typing import Any, BinaryIO
 
 from gunicorn import http, util
 from gunicorn.http.wsgi import base_environ
 from gunicorn.workers import ggevent
 
+from vigilry_ingest.server.connection import Connection, PendingBody
 from vigilry_ingest.server.plain_request import Head, NotPlain, parse_head
 from vigilry_ingest.server.plain_response import PlainResponse
 from vigilry_ingest.server.workers import ProblemResponses
 
-_RECEIVE_BYTES = 16 * 1024
-# Upper bounds in seconds: on receiving a request, and on discarding the rest of a body that was refused.
-_REQUEST_S = 30.0
+# Upper bound in seconds on discarding what gunicorn's reader has left of a body.
 _DISCARD_S = 5.0
 # How long an idle connection is kept while the worker stops: longer than deploy/nginx.conf keeps one, so that
 # no request from nginx meets a closed connection.
 _IDLE_WHEN_STOPPING_S = 3.0
-
-
-class _Connection:
-    """A client's connection, and since when it waits for a request or receives one."""
-
-    __slots__ = ("client", "is_receiving", "waiting_since")
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        self.is_receiving = False
-        self.waiting_since: float | None = None
-
-    def receive(self, *, is_receiving: bool) -> bytes:
-        """Return what the client sends next; nothing when the connection ends or its time is up."""
-        if self.waiting_since is None or is_receiving is not self.is_receiving:
-            self.begin_waiting(is_receiving=is_receiving)
-        received: bytes = self.client.recv(_RECEIVE_BYTES)
-        return received
-
-    def begin_waiting(self, *, is_receiving: bool) -> None:
-        """Start the clock: of a request's arrival, or of an idle connection."""
-        self.is_receiving = is_receiving
-        self.waiting_since = time.monotonic()
-
-    def end_waiting(self) -> None:
-        """Stop the clock: a whole request has arrived."""
-        self.waiting_since = None
-
-    def close_if_overdue(self, idle_s: float) -> None:
-        """End the wait for more bytes when it takes too long; what has arrived is still answered."""
-        if self.waiting_since is None:
-            return
-        if time.monotonic() - self.waiting_since > (_REQUEST_S if self.is_receiving else idle_s):
-            with suppress(OSError):
-                self.client.shutdown(socket.SHUT_RD)
 
 
 class WebWorker(ProblemResponses, ggevent.GeventWorker):  # type: ignore[misc]  # gunicorn's is Any
@@ -74,7 +36,7 @@ class WebWorker(ProblemResponses, ggevent.GeventWorker):  # type: ignore[misc]  
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
         self._base_environ = base_environ(self.cfg) | {"wsgi.multithread": True, "SCRIPT_NAME": ""}
         self._has_short_way = _has_short_way(self.cfg)
 
@@ -83,7 +45,7 @@ class WebWorker(ProblemResponses, ggevent.GeventWorker):  # type: ignore[misc]  
         if not self._has_short_way:
             super().handle(listener, client, addr)
             return
-        connection = _Connection(client)
+        connection = Connection(client)
         self._connections.add(connection)
         try:
             client.setblocking(1)
@@ -96,7 +58,7 @@ class WebWorker(ProblemResponses, ggevent.GeventWorker):  # type: ignore[misc]  
             self._connections.discard(connection)
             util.close(client)
 
-    def _serve(self, connection: _Connection, server: Any, addr: Any) -> None:
+    def _serve(self, connection: Connection, server: Any, addr: Any) -> None:
         name = server if isinstance(server, str) else server[:2]
         peer = addr[:2] if isinstance(addr, tuple) else None
         rest: bytes | None = b""
@@ -111,37 +73,33 @@ class WebWorker(ProblemResponses, ggevent.GeventWorker):  # type: ignore[misc]  
                 return
             rest = self._serve_plainly(connection, head)
 
-    def _serve_plainly(self, connection: _Connection, head: Head) -> bytes | None:
+    def _serve_plainly(self, connection: Connection, head: Head) -> bytes | None:
         """Serve a plain request; return what has arrived behind it, or None to close the connection."""
-        body, rest = _receive_body(connection, head)
-        connection.end_waiting()
         environ = head.environ
         environ.update(self._base_environ)
-        environ["wsgi.input"] = BytesIO(body)
+        environ["wsgi.input"], pending = _open_body(connection, head)
         self._count()
-        is_last = (
-            not self.alive
-            or len(body) < head.body_length
-            or environ.get("HTTP_CONNECTION", "").lower() == "close"
-        )
-        data = self._run_application(environ, is_last=is_last)
-        sent = connection.client.send(data)
-        if sent < len(data):
-            connection.client.sendall(memoryview(data)[sent:])
-        return None if is_last else rest
+        is_last = not self.alive or environ.get("HTTP_CONNECTION", "").lower() == "close"
+        self._respond(connection, environ, pending, is_last=is_last)
+        if is_last:
+            return None
+        return head.received[head.end :] if pending is None else pending.discard_rest()
 
-    def _run_application(self, environ: dict[str, Any], *, is_last: bool) -> bytes:
+    def _respond(
+        self, connection: Connection, environ: dict[str, Any], pending: PendingBody | None, *, is_last: bool
+    ) -> None:
         response = PlainResponse()
         parts: Iterable[bytes] = self.wsgi(environ, response)
         try:
             response.parts.extend(parts)
-            return response.to_bytes(is_last=is_last)
+            is_last = is_last or (pending is not None and pending.has_ended)
+            connection.send(response.to_bytes(is_last=is_last))
         finally:
             if hasattr(parts, "close"):
                 parts.close()
 
     def _serve_by_gunicorn(
-        self, connection: _Connection, server: Any, addr: Any, received: bytes
+        self, connection: Connection, server: Any, addr: Any, received: bytes
     ) -> bytes | None:
         """Serve one request by gunicorn's reader and writer; return what ``_serve_plainly`` does."""
         connection.begin_waiting(is_receiving=True)
@@ -172,7 +130,7 @@ class WebWorker(ProblemResponses, ggevent.GeventWorker):  # type: ignore[misc]  
             connection.close_if_overdue(idle_s)
 
 
-def _receive_head(connection: _Connection, received: bytes, server: Any, peer: Any) -> Head | None:
+def _receive_head(connection: Connection, received: bytes, server: Any, peer: Any) -> Head | None:
     """Receive the head of a request; None when the connection ends before it does. Raises NotPlain."""
     while received:
         head = parse_head(received, server, peer)
@@ -183,14 +141,13 @@ def _receive_head(connection: _Connection, received: bytes, server: Any, peer: A
     return None
 
 
-def _receive_body(connection: _Connection, head: Head) -> tuple[bytes, bytes]:
-    """Return the body and what has arrived behind it; the body is short when the connection ends early."""
-    parts, missing = [head.received], head.end - len(head.received)
-    while missing > 0 and (more := connection.receive(is_receiving=True)):
-        parts.append(more)
-        missing -= len(more)
-    received = parts[0] if len(parts) == 1 else b"".join(parts)
-    return received[head.length : head.end], received[head.end :]
+def _open_body(connection: Connection, head: Head) -> tuple[BinaryIO, PendingBody | None]:
+    """Return the body as a file, and what receives the rest of it if it has not arrived in full."""
+    if head.end <= len(head.received):
+        connection.end_waiting()
+        return BytesIO(head.received[head.length : head.end]), None
+    pending = PendingBody(connection, head.received[head.length :], head.body_length)
+    return BufferedReader(pending), pending
 
 
 def _has_short_way(cfg: Any) -> bool:

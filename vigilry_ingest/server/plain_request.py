@@ -11,7 +11,7 @@ from gunicorn_h1c import IncompleteError, ParseError, parse_to_wsgi_environ
 
 # With a head no longer than gunicorn's default limit of a request line, no line in it can exceed a limit.
 MAX_HEAD_BYTES = 4094
-# A larger body is read by the application, which checks the API key first.
+# A larger body goes through gunicorn's reader, which does not hold all of it.
 MAX_BODY_BYTES = 64 * 1024
 
 # An origin-form target without percent-encoding, fragment, or what urllib would read as an authority.

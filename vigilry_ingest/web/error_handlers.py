@@ -135,7 +135,15 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
         return error
     is_server_error = status >= 500
     code = _CODES_BY_STATUS.get(status, "internal_error" if is_server_error else "bad_request")
-    response = problem(code, _detail_of(error), status=status, cause=error if is_server_error else None)
+    # A code that stands in for a whole class of statuses leaves the title to the exception.
+    members = {} if status == PROBLEM_TYPES[code].status else {"title": error.name}
+    response = problem(
+        code,
+        _detail_of(error),
+        status=status,
+        members=members,
+        cause=error if is_server_error else None,
+    )
     own_headers = [header for header in error.get_headers() if header[0] != "Content-Type"]
     for name, _value in own_headers:
         response.headers.remove(name)

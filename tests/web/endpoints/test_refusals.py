@@ -506,7 +506,9 @@ NO_JSON_TYPES = [
     "multipart/form-data; boundary=x",
     "application/jsonx",
     "application/x-ndjson",
-    "application/vnd.api+json",
+    "application/vnd.api+xml",
+    "application/+json",
+    "text/vnd.api+json",
     "application/json, text/plain",
     "json",
     "*/*",
@@ -514,6 +516,7 @@ NO_JSON_TYPES = [
     "application/json; charset=iso-8859-1",
     "application/json; charset=utf-16",
     'application/json; charset="UTF-16LE"',
+    "application/vnd.api+json; charset=latin-1",
     "application/json; charset=utf-7",
     "application/json; charset=ascii",
 ]
@@ -560,6 +563,10 @@ def test_json_in_utf8_is_taken_however_the_type_is_written(sender: Sender) -> No
         'application/json; charset="UTF-8"',
         "application/json ; CHARSET=utf-8",
         "application/json; version=1",
+        # RFC 6839: every type with this suffix is JSON.
+        "application/vnd.example.v2+json",
+        "application/cloudevents+json; charset=utf-8",
+        "Application/Problem+JSON",
     ]
     good = EXAMPLES["events"]
     found = {each: told(sender.post("events", good, headers={"Content-Type": each})) for each in types}
@@ -671,7 +678,7 @@ def test_a_mistyped_address_is_told_the_one_that_was_meant(
 
 def test_a_method_that_is_not_taken_is_told_those_that_are(sender: Sender) -> None:
     problem = assert_refused(sender.http.get("/ingest/events"), 405, "method_not_allowed")
-    assert problem["detail"] == "This address takes OPTIONS, POST."
+    assert problem["detail"] == "This path accepts OPTIONS, POST."
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])

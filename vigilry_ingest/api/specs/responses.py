@@ -127,6 +127,6 @@ def _extra_members(code: str, path: str) -> Json:
     if path != BATCH:
         return {"detail": f"1 validation error: {pointer}", "errors": faults}
     return {
-        "detail": "None of the 1 events was taken; results says why.",
+        "detail": "No event of the batch was accepted; see results.",
         "results": [{"index": 0, "status": "rejected", "code": code, "errors": faults}],
     }
