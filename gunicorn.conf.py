@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import sys
 
 from vigilry_ingest.config.settings import Config, ConfigError
@@ -25,7 +26,12 @@ worker_class = {
     "sync": "vigilry_ingest.server.workers.ProblemSyncWorker",
 }[_config.worker_class]
 threads = 4 if _config.worker_class == "gthread" else 1
-worker_connections = 1000
+# An idle or slow connection costs little more than its file, so the limit is that of open files, without some
+# for the broker, the database and the metrics.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_open_files = max(_soft, 16_384 if _hard == resource.RLIM_INFINITY else min(_hard, 16_384))
+resource.setrlimit(resource.RLIMIT_NOFILE, (_open_files, _hard))
+worker_connections = max(100, min(8192, _open_files - 256))
 
 # A worker that is unresponsive for this long is replaced; every request ends long before.
 timeout = 30

@@ -99,20 +99,19 @@ def test_thousands_of_senders_of_a_byte_a_second_hold_nobody_back_and_are_closed
     thread = threading.Thread(target=slow.run)
     thread.start()
     try:
-        slowest_s, sent = 0.0, 0
+        seconds: list[float] = []
         while thread.is_alive() and time.monotonic() < slow._began + GONE_WITHIN_S + 10:
             # A new connection each time: these are what too many open ones would keep out.
             with two_workers.client(timeout=5.0) as client:
                 began = time.monotonic()
                 answer = client.post("/ingest/events", json=event, headers={"X-Api-Key": key})
-                slowest_s = max(slowest_s, time.monotonic() - began)
+                seconds.append(time.monotonic() - began)
             assert answer.status_code == 202
-            sent += 1
             time.sleep(0.05)
         assert slow.count() == 0
     finally:
         slow.stop()
         thread.join()
-    assert sent > 100
-    assert slowest_s < 1.0
+    assert len(seconds) > 100
+    assert sorted(seconds)[int(len(seconds) * 0.99)] < 0.5
     assert slow.ended_after_s < GONE_WITHIN_S + 2.0
