@@ -207,11 +207,12 @@ class Cluster:
         """Return the jobIds on a partition's stream."""
         return [job_id_of_entry(fields[b"_id"]) for fields in self.entries(partition)]
 
-    def begin_move(self, partition: int) -> tuple[Valkey, Valkey]:
+    def begin_move(self, partition: int, target: Valkey | None = None) -> tuple[Valkey, Valkey]:
         """Begin to move a partition's slot to another node; return both nodes."""
         source = self.node(partition)
-        running = [first if first is not source else None for first, _ in self.setup.shards]
-        target = next(node for node in running if node and self._is_primary(node))
+        if target is None:
+            running = [first if first is not source else None for first, _ in self.setup.shards]
+            target = next(node for node in running if node and self._is_primary(node))
         slot = key_slot(self.key(partition).encode())
         target.ask("CLUSTER SETSLOT", slot, "IMPORTING", source.ask("CLUSTER MYID"))
         source.ask("CLUSTER SETSLOT", slot, "MIGRATING", target.ask("CLUSTER MYID"))
@@ -369,6 +370,42 @@ def test_a_partition_that_is_being_moved_takes_each_event_once(cluster: Cluster)
     ids += job_ids([wait_accepted(lambda: post(sender, "new", "new"))])
     assert sorted(cluster.published(partition)) == sorted(before + ids)
     assert cluster.node(partition) is target
+
+
+def client_ids(node: Valkey) -> set[str]:
+    """Return the ids of a server's connections, without that of the query."""
+    with node.client() as client:
+        own = str(client.client_id())
+        return {each["id"] for each in client.client_list()} - {own}
+
+
+def test_connections_to_a_node_that_serves_no_partition_any_more_are_closed(cluster: Cluster) -> None:
+    def publish(partition: int) -> None:
+        project = next(name for name in iter(new_project, None) if partition_of(name, 2) == partition)
+        publisher.publish(an_event(project))
+
+    if cluster.node(1) is cluster.node(0):
+        source, target = cluster.begin_move(1)
+        cluster.move(1, source, target)
+        cluster.end_move(1, target)
+    left, kept = cluster.node(1), cluster.node(0)
+    before = client_ids(left)
+    publisher = publisher_on(cluster.url, partitions=2)
+    for partition in (0, 1):
+        publish(partition)
+    opened = client_ids(left) - before
+    assert opened
+    cluster.begin_move(1, kept)
+    cluster.move(1, left, kept)
+    cluster.end_move(1, kept)
+
+    def are_closed() -> bool:
+        # The first is redirected, and a later one finds the partition by the new table.
+        publish(1)
+        return not opened & client_ids(left)
+
+    wait_until(are_closed, 5, "the connections are closed")
+    publisher.close()
 
 
 def test_a_broker_that_is_away_is_told_in_one_line_in_each_form() -> None:

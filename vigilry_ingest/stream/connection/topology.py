@@ -23,9 +23,13 @@ Table = Sequence[Host | None]
 
 
 class Topology:
-    """Caches which server serves each partition; refreshed on first use and after ``invalidate``."""
+    """Caches which server serves each partition; refreshed on first use and after ``invalidate``.
+
+    ``version`` changes with each refresh.
+    """
 
     def __init__(self, find: Find) -> None:
+        self.version = 0
         self._find = find
         self._mutex = threading.Lock()
         self._table: list[Host | None] = []
@@ -77,6 +81,7 @@ class Topology:
             self._refreshed_at = now
             # The other half of the time is for the command itself.
             self._table = list(self._find(now + (deadline - now) / 2))
+            self.version += 1
             self._is_stale = False
         except (exceptions.RedisError, OSError) as error:
             if self._table:

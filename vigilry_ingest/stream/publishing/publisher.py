@@ -43,9 +43,9 @@ class Publisher:
     Parameters:
         broker: which server has which partition
         max_entries: entries that a partition's stream may have before it refuses more
-        durability: ``memory``, ``fsync`` or ``replicas:N``, which must hold before an event counts as
-        published timeout_s: upper bound on a call, in seconds idempotency_ttl_s: how long an idempotency key
-        is remembered, in seconds
+        durability: ``memory``, ``fsync`` or ``replicas:N``; it must hold before an event counts as published
+        timeout_s: upper bound on a call, in seconds
+        idempotency_ttl_s: how long an idempotency key is remembered, in seconds
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Publisher:
         self._idempotency_ttl_s = idempotency_ttl_s
         self._nodes: dict[Host | None, NodePublisher] = {}
         self._mutex = threading.Lock()
+        self._topology_version = 0
 
     def publish(
         self, event: Event, keys: Sequence[IdempotencyKey] = (), quota: Quota | None = None
@@ -113,7 +114,10 @@ class Publisher:
             node.close()
 
     def _append(self, appends: Sequence[Append], partition: int, deadline: float) -> Sequence[Outcome]:
-        host = self._broker.topology.host_of(partition, deadline)
+        topology = self._broker.topology
+        host = topology.host_of(partition, deadline)
+        if topology.version != self._topology_version:
+            self._close_unused()
         outcomes = self._node(host).append(appends, deadline)
         if Moved in map(type, outcomes):
             return self._follow(appends, outcomes, partition, deadline)
@@ -147,7 +151,6 @@ class Publisher:
         if node is None:
             with self._mutex:
                 node = self._nodes.setdefault(host, self._make_node(host))
-                self._close_unused(host)
         return node
 
     def _make_node(self, host: Host | None) -> NodePublisher:
@@ -155,8 +158,9 @@ class Publisher:
             lambda: connection_to(self._broker.address, host), self._durability, self._broker.topology
         )
 
-    def _close_unused(self, wanted: Host | None) -> None:
+    def _close_unused(self) -> None:
         """Close the connections to servers that Sentinel or the cluster no longer names."""
-        known = {wanted, *self._broker.topology.known_hosts()}
-        for host in self._nodes.keys() - known:
-            self._nodes.pop(host).close()
+        with self._mutex:
+            self._topology_version = self._broker.topology.version
+            for host in self._nodes.keys() - self._broker.topology.known_hosts():
+                self._nodes.pop(host).close()
