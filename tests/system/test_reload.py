@@ -127,6 +127,24 @@ def test_a_reload_applies_new_settings_and_is_refused_when_one_is_invalid(site: 
         site.assert_nothing_failed(load)
 
 
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_check_that_hangs_before_a_reload_delays_no_stop(site: Site, stop: signal.Signals) -> None:
+    headers = {"X-Api-Key": site.api_key}
+    with WebUnit(site.settings, workers=1) as web, web.client(timeout=10) as client:
+        workers = web.worker_pids()
+        site.file.unlink()
+        # Whoever opens it waits for a writer, and none comes.
+        os.mkfifo(site.file)
+        web.reload()
+        web.wait_for(lambda: len(web.children()) > len(workers), "the check has begun")
+        body = {"type": "meanwhile", "severity": "INFO", "message": "the old workers serve"}
+        assert client.post("/ingest/events", json=body, headers=headers).status_code == ACCEPTED
+        assert web.worker_pids()[0] == workers[0]
+        os.kill(web.pid, stop)
+        wait_until(lambda: not web.alive, 10, "it has stopped", log=web.log_text)
+        assert "Not reloaded" in web.log_text()
+
+
 def test_a_restart_on_a_systemd_socket_drains_first_and_fails_no_request(site: Site) -> None:
     with WebUnit(site.settings | {"VIGILRY_DRAIN_S": DRAIN_S}) as web, Nginx(web.bind) as nginx:
         with site.load(nginx) as load, nginx.client() as client:
