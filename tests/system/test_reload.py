@@ -133,7 +133,7 @@ def test_a_check_that_hangs_before_a_reload_delays_no_stop(site: Site, stop: sig
     with WebUnit(site.settings, workers=1) as web, web.client(timeout=10) as client:
         workers = web.worker_pids()
         site.file.unlink()
-        # Whoever opens it waits for a writer, and none comes.
+        # Opening it waits for a writer, and none comes.
         os.mkfifo(site.file)
         web.reload()
         web.wait_for(lambda: len(web.children()) > len(workers), "the check has begun")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.one_database
         ("/docs/errors", "stream_full"),
         ("/docs/errors/invalid_event", "What to do"),
         ("/docs/examples", "retry.py"),
-        ("/docs/examples/retry.py", "The file alone"),
+        ("/docs/examples/retry.py", "Raw file"),
     ],
 )
 def test_a_page_renders_in_each_theme_and_size_and_complains_of_nothing(

@@ -102,7 +102,7 @@ def test_an_unknown_refusal_or_example_is_a_page_for_people_that_leads_to_all_of
         answer = client.get(path, headers=HTML)
         counted = client.get("/metrics").text
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert f'<a href="{all_of_them}">here' in answer.text
+    assert f'<a href="{all_of_them}">See all' in answer.text
     assert "<b>" not in answer.text
     assert f'code="not_found",endpoint="{all_of_them}' in counted
 
