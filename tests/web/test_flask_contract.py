@@ -11,7 +11,7 @@ from flask.globals import request_ctx
 from flask.signals import request_tearing_down
 from werkzeug.routing import MapAdapter
 
-from vigilry_ingest.web.flask_app import Application
+from vigilry_ingest.web.flask_app import Application, RawResponse
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,18 @@ def test_a_response_keeps_what_is_called_when_it_is_closed() -> None:
     assert response._on_close == []
     response.call_on_close(lambda: None)
     assert len(response._on_close) == 1
+
+
+def test_a_raw_response_has_the_same_attributes_as_one_of_werkzeugs_making() -> None:
+    headers = [("Content-Type", "application/json"), ("Location", "/ingest/jobs/bull-1")]
+    raw = RawResponse(b"{}", 202, headers)
+    made = Response(b"{}", 202, headers)
+    del made.headers["Content-Length"]
+    made.headers.add("Content-Length", "2")
+    assert vars(raw).keys() == vars(made).keys()
+    assert raw.headers == made.headers
+    assert (raw.status_code, raw.get_data()) == (made.status_code, made.get_data())
+    assert raw._on_close == made._on_close
+    raw.headers.add("X-Request-Id", "req_1")
+    raw.status_code = 200
+    assert (raw.status, raw.headers["X-Request-Id"]) == ("200 OK", "req_1")

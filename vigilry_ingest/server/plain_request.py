@@ -19,7 +19,6 @@ _PLAIN_PATH = re.compile(r"/(?!/)[!\"$&-~]*", re.ASCII)
 _PLAIN_QUERY = re.compile(r"[!\"$-~]*", re.ASCII)
 _METHODS = frozenset({"GET", "POST"})
 _CONNECTION = frozenset({"keep-alive", "close"})
-_NOT_PLAIN = ("HTTP_TRANSFER_ENCODING", "HTTP_EXPECT", "HTTP_UPGRADE")
 
 Address = tuple[str, int]
 
@@ -79,7 +78,9 @@ def parse_head(received: bytes, server: Address | str, client: Address | None) -
         or not _PLAIN_PATH.fullmatch(environ["PATH_INFO"])
         or not _PLAIN_QUERY.fullmatch(environ["QUERY_STRING"])
         or environ.get("HTTP_CONNECTION", "close").lower() not in _CONNECTION
-        or any(name in environ for name in _NOT_PLAIN)
+        or "HTTP_TRANSFER_ENCODING" in environ
+        or "HTTP_EXPECT" in environ
+        or "HTTP_UPGRADE" in environ
     ):
         raise NotPlain(received)
     if isinstance(server, str):

@@ -53,13 +53,13 @@ class RawResponse(Response):
     """
 
     def __init__(self, body: bytes, status: int, headers: list[tuple[str, str]]) -> None:
-        # Headers() would search a list for values that are lists themselves.
-        complete = Headers()
-        for name, value in headers:
-            complete.add(name, value)
-        complete.add("Content-Length", str(len(body)))
-        super().__init__(status=status_line(status), headers=complete)
+        # Without werkzeug's initialiser, which looks for a type, a charset and what to convert.
+        self.headers = Headers()
+        self.headers._list = [*headers, ("Content-Length", str(len(body)))]
         self.response = [body]
+        self._status, self._status_code = status_line(status), status
+        self._on_close = []
+        self.direct_passthrough = False
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Send the response."""
