@@ -1,4 +1,4 @@
-"""Settings for every test run: fixtures, what a run leaves out, and how two processes share the tests."""
+"""Settings for every test run: fixtures, what a run leaves out, and how several processes share the tests."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             # What a module's fixtures start is then started once.
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-        # The long ones first, so that both processes end at about the same time.
+        # The long ones first, so that all processes end at about the same time.
         items.sort(key=lambda item: item.path.parent.name not in _LONG)
 
 

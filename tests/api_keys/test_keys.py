@@ -19,6 +19,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, MetaData, event, select, text
 
+from tests.fixtures.databases import dispose
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.waiting import wait_until
 from vigilry_ingest.api_keys.format import ENVIRONMENTS, is_well_formed, new_key
@@ -387,7 +388,7 @@ def key_store() -> Iterator[KeyStore]:
     with Postgres() as server:
         store = KeyStore(server)
         yield store
-        store.engine.dispose()
+        dispose(store.engine)
 
 
 def outcomes_during(seconds: float, find: Callable[[], object]) -> set[str]:
@@ -494,7 +495,7 @@ def test_a_database_that_is_not_migrated_makes_keys_unavailable_not_unknown(empt
     engine = make_engine(empty_database_url)
     with pytest.raises(KeyStoreUnavailable, match="flask db upgrade"):
         lookup_on(engine).find(new_key("production"))
-    engine.dispose()
+    dispose(engine)
 
 
 def test_made_up_keys_cannot_fill_the_memory_nor_push_out_a_key_in_use(tmp_path: Path) -> None:
@@ -518,7 +519,7 @@ def test_made_up_keys_cannot_fill_the_memory_nor_push_out_a_key_in_use(tmp_path:
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE api_keys"))
     assert lookup.find(minted.api_key)
-    engine.dispose()
+    dispose(engine)
 
 
 def test_made_up_keys_that_come_again_and_again_cost_no_look_up_each(tmp_path: Path) -> None:
@@ -539,4 +540,4 @@ def test_made_up_keys_that_come_again_and_again_cost_no_look_up_each(tmp_path: P
     # Fifty at once and one more a second are looked up, and the list of keys is read twice a second.
     assert len(statements) <= 50 + 5 + 3 * (time.monotonic() - began)
     wait_until(lambda: lookup.find(minted.api_key), 2, "a key that is there is found meanwhile")
-    engine.dispose()
+    dispose(engine)

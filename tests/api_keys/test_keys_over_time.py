@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from tests.fixtures.databases import dispose
 from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
 from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
@@ -181,7 +182,7 @@ def test_a_database_that_somebody_else_writes_to_keeps_no_sender_waiting(
         wait_until(
             lambda: all(row_of(engine, key.key_id).last_used_at for key in keys), 5, "each use is written"
         )
-    engine.dispose()
+    dispose(engine)
 
 
 def live_keys_of(engine: Engine, sender: Sender) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.fixtures.databases import new_database
+from tests.fixtures.databases import dispose, new_database
 from tests.fixtures.servers.waiting import wait_until
 from tests.fixtures.threads import no_new_threads
 from vigilry_ingest.api_keys.lookup import KeyLookup
@@ -37,7 +37,7 @@ def own_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engin
     """Return an engine on a migrated database of each kind that only this test uses."""
     engine = make_engine(new_database(request.param, request, tmp_path))
     yield engine
-    engine.dispose()
+    dispose(engine)
 
 
 @contextmanager

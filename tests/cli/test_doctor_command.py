@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.fixtures.databases import KeyStore, new_database
+from tests.fixtures.databases import KeyStore, dispose, new_database
 from tests.fixtures.flask_commands import flask, on_terminal, on_terminal_of
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.proxy import TcpProxy
@@ -47,7 +47,7 @@ def database_of_its_own(request: pytest.FixtureRequest, tmp_path: Path) -> Itera
     """Return a migrated database of each kind, to be spoilt."""
     engine = make_engine(new_database(request.param, request, tmp_path))
     yield engine
-    engine.dispose()
+    dispose(engine)
 
 
 def execute(engine: Engine, *statements: str) -> None:
@@ -74,7 +74,7 @@ def look(broker_url: str, database_url: str, **settings: Any) -> Report:
     result = app.test_cli_runner().invoke(args=["doctor", "--json"])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     with app.app_context():
-        services().engine.dispose()
+        dispose(services().engine)
     findings = [json.loads(line) for line in result.stdout.splitlines()]
     for finding in findings:
         assert finding.keys() == {"level", "subject", "text"}
@@ -276,7 +276,7 @@ def test_what_a_role_of_postgresql_may_not_do_is_a_danger(
     assert_well(look(broker.url, url))
     execute(engine, f"REVOKE {revoked.format(database=engine.url.database)} FROM {role}")
     assert_danger(look(broker.url, url), "database", said)
-    engine.dispose()
+    dispose(engine)
 
 
 def test_a_database_that_is_away_is_a_danger_and_its_password_is_not_told(broker: Valkey) -> None:

@@ -82,3 +82,18 @@ def test_threads_that_create_a_database_at_once_all_see_it_migrated(tmp_path: Pa
         applied = list(pool.map(migrate, range(4)))
     assert sorted(map(bool, applied)) == [False, False, False, True]
     assert modes(tmp_path)["vigilry.db"] == 0o600
+
+
+def test_many_connections_may_be_the_first_of_a_file(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def connect(number: int) -> str:
+        engine = make_engine(f"sqlite:///{tmp_path}/{number // 8}.db")
+        together.wait(10)
+        with engine.connect() as connection:
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        engine.dispose()
+        return str(mode)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(connect, range(160))) == {"wal"}

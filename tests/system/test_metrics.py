@@ -16,7 +16,7 @@ from tests.fixtures.scrape import parse, scrape
 from tests.fixtures.sender import EXAMPLES, Sender
 from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
-from tests.fixtures.servers.waiting import free_port
+from tests.fixtures.servers.waiting import free_port, wait_until
 from tests.fixtures.servers.worker import Worker
 from tests.fixtures.services import NewSender
 from vigilry_ingest import __version__
@@ -115,13 +115,18 @@ def test_counters_are_exactly_what_was_sent_over_four_workers_and_a_reload(
     ending.set()
     for thread in threads:
         thread.join()
+
+    def requests_seen() -> dict[tuple[str, str, str], float]:
+        return {
+            (labels["endpoint"], labels["status"], labels["code"]): value
+            for labels, value in scrape(counted).of("vigilry_http_requests_total")
+            if labels["endpoint"].startswith("/ingest/")
+        }
+
+    # The counts of the workers that were not scraped are a moment behind.
+    wait_until(lambda: sum(requests_seen().values()) >= sum(sent.requests.values()), 5, "all are counted")
+    assert requests_seen() == sent.requests
     seen = scrape(counted)
-    requests = {
-        (labels["endpoint"], labels["status"], labels["code"]): value
-        for labels, value in seen.of("vigilry_http_requests_total")
-        if labels["endpoint"].startswith("/ingest/")
-    }
-    assert requests == sent.requests
     events = {(ev["kind"], ev["outcome"]): value for ev, value in seen.of("vigilry_events_total")}
     assert events == sent.events
     for endpoint in {endpoint for endpoint, _, _ in sent.requests}:

@@ -20,9 +20,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from vigilry_ingest.config.settings import ConfigError
-from vigilry_ingest.storage.sqlite import check_names_file, configure_sqlite
+from vigilry_ingest.storage.sqlite import LOCK_WAIT_S, check_names_file, configure_sqlite
 
-_LOCK_WAIT_S = 5
 _POOL_WAIT_S = 5
 # The server cancels longer statements: no caller waits for their results any more.
 _STATEMENT_MS = 10_000
@@ -59,7 +58,7 @@ def make_engine(url: str, *, connections: int = 4) -> Engine:
         }
         if parsed.get_backend_name() == "sqlite":
             check_names_file(parsed)
-            options = {"connect_args": {"timeout": _LOCK_WAIT_S}}
+            options = {"connect_args": {"timeout": LOCK_WAIT_S}}
         elif parsed.get_backend_name() == "postgresql":
             options["connect_args"] = _postgresql_options(parsed)
         # Error messages are logged, and must not contain event data.

@@ -1,6 +1,8 @@
 """SQLite specifics: files that only their owner can read, and pragmas."""
 
+import sqlite3
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from sqlalchemy import URL, Engine, event
 
 from vigilry_ingest.config.settings import ConfigError
+
+# How long a connection waits for another's lock.
+LOCK_WAIT_S = 5.0
 
 # Held while a file is created; see _create_private_file.
 _creation = threading.Lock()
@@ -52,7 +57,19 @@ def _create_private_file(_dialect: Any, _record: Any, arguments: list[Any], opti
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    # Writers do not block readers, and a commit waits for the disk.
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _use_wal(cursor)
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Let writers not block readers; the file remembers it."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            # Another connection is doing the same; the time-out of a connection does not apply here.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
