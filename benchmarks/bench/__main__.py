@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bench.rounds import Plan
-from benchmarks.bench.sections import SECTIONS, Outcome
+from benchmarks.bench.sections import QUICK, SECTIONS, Outcome
 from benchmarks.wrk import require_wrk
 
 
@@ -21,9 +21,16 @@ def main() -> int:
     require_wrk()
     progress = Console(stderr=True)
     with progress.status("") as status:
-        plan = Plan(options.rounds, options.seconds, options.connections, options.workers, status.update)
+        plan = Plan(
+            options.rounds or (2 if options.quick else 3),
+            options.seconds or (2 if options.quick else 4),
+            options.connections,
+            options.workers,
+            status.update,
+            is_quick=options.quick,
+        )
         outcomes = []
-        for name in options.only:
+        for name in options.only or (QUICK if options.quick else SECTIONS):
             outcomes.append(SECTIONS[name](plan))
             if not options.json:
                 # Immediately, so that a failure in a later section does not lose it.
@@ -40,12 +47,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         type=_sections,
-        default=list(SECTIONS),
         metavar="SECTION,…",
         help=f"sections to run, of {', '.join(SECTIONS)} (default: all)",
     )
-    parser.add_argument("--rounds", type=int, default=3, help="measured rounds (default: 3)")
-    parser.add_argument("--seconds", type=float, default=4, help="seconds of load per round (default: 4)")
+    parser.add_argument(
+        "--quick", action="store_true", help="two minutes: the peers and batches, directly, in short rounds"
+    )
+    parser.add_argument("--rounds", type=int, help="measured rounds (default: 3)")
+    parser.add_argument("--seconds", type=float, help="seconds of load per round (default: 4)")
     parser.add_argument("--connections", type=int, default=32, help="concurrent connections (default: 32)")
     parser.add_argument(
         "--workers", type=int, default=2, help="worker processes of each candidate (default: 2)"

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,12 @@ _PEER_KEY = "vig_live_0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A running server: its address, its process and its broker's, an API key, and a script for wrk."""
+    """A running server: its address, its process and its broker's if any, an API key, a script for wrk."""
 
     name: str
     address: str
     pid: int
-    broker_pid: int
+    broker_pid: int | None
     key: str
     script: Path
 
@@ -43,7 +43,7 @@ class Candidate:
 
     def cpu_s(self) -> tuple[float, float]:
         """Return the CPU time in seconds of the server's processes, and of the broker's."""
-        return _cpu_s(self.pid), _cpu_s(self.broker_pid)
+        return _cpu_s(self.pid), 0.0 if self.broker_pid is None else _cpu_s(self.broker_pid)
 
 
 def _cpu_s(pid: int) -> float:
@@ -101,16 +101,36 @@ def fastapi(workers: int) -> Iterator[Candidate]:
 
 
 @contextmanager
-def express(workers: int) -> Iterator[Candidate]:
+def bare_flask(name: str, workers: int) -> Iterator[Candidate]:
+    """Run a bare Flask view under gunicorn's own gevent worker and default settings."""
+    running = Service(
+        workers=workers, worker_class="gevent", app="benchmarks.peers.flask_bare:app", config=None
+    )
+    with running:
+        script = write_script(running.folder, _PEER_KEY)
+        candidate = Candidate(name, running.bind, running.pid, None, _PEER_KEY, script)
+        yield _checked(candidate, refuses=False)
+
+
+def express(workers: int) -> AbstractContextManager[Candidate]:
     """Run Express with BullMQ, with one process per worker."""
-    folder = PEERS / "express"
+    return _node("Express + BullMQ", PEERS / "express", workers)
+
+
+def fastify(workers: int) -> AbstractContextManager[Candidate]:
+    """Run Fastify with ioredis, with one process per worker."""
+    return _node("Fastify + ioredis", PEERS / "fastify", workers)
+
+
+@contextmanager
+def _node(name: str, folder: Path, workers: int) -> Iterator[Candidate]:
     if not (folder / "node_modules").exists():
-        _report("installing the Node peer")
+        _report(f"installing {name}")
         subprocess.run(
             ["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, capture_output=True
         )
     command = [str(shutil.which("node")), "server.js"]
-    with _peer("Express + BullMQ", folder, command, workers) as candidate:
+    with _peer(name, folder, command, workers) as candidate:
         yield candidate
 
 

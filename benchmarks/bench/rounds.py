@@ -27,13 +27,17 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """The load: rounds, seconds per round, concurrent connections, and worker processes."""
+    """The load: rounds, seconds per round, concurrent connections, and worker processes.
+
+    A quick plan leaves out what takes long.
+    """
 
     rounds: int
     seconds: float
     connections: int
     workers: int
     progress: Callable[[str], None]
+    is_quick: bool = False
 
 
 Run = Callable[[], Figures]
