@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from vigilry_ingest.domain.event import Event
+from vigilry_ingest.domain.json_object import replace_lone_surrogates
 
 _COLOURS = {"INFO": "blue", "WARN": "yellow", "ERROR": "red", "CRITICAL": "bright_red"}
 _ONE_LINE = str.maketrans("\r\n", "  ")
@@ -54,7 +55,7 @@ def page_of(job_id: str, event: Event, processed_at: str | None) -> str:
 
 def _indented(text: bytes) -> str:
     """Indent JSON without changing numbers, and replace unprintable characters."""
-    pretty = msgspec.json.format(text, indent=2).decode()
+    pretty = msgspec.json.format(replace_lone_surrogates(text), indent=2).decode()
     return "".join(
         each if each.isprintable() or each == "\n" else "·" for each in pretty.replace("\n", "\n" + " " * 17)
     )

@@ -1,6 +1,6 @@
 """Default handler of the worker: stores events in SQL, once each even when redelivered."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +8,8 @@ import msgspec
 from sqlalchemy import Engine
 
 from vigilry_ingest.domain.handler import Delivered, TryLater
+from vigilry_ingest.domain.json_object import replace_lone_surrogates
+from vigilry_ingest.domain.json_splitting import TooMany, split_members
 from vigilry_ingest.storage.bulk_insert import copy_new_rows, insert_new_rows
 from vigilry_ingest.storage.deadlines import run_with_deadline
 from vigilry_ingest.storage.engine import DatabaseError, session_on
@@ -22,7 +24,8 @@ _MAX_TYPE_LENGTH = 500
 # A batch that is not written within this time is retried; rows that were written after all are skipped then.
 _TIMEOUT_S = 10.0
 
-_read_correlation = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+# Events have fewer correlations, except those from versions without that limit.
+_MAX_CORRELATIONS = 64
 
 
 class Store:
@@ -75,7 +78,7 @@ def _row(event: Delivered, now: datetime) -> dict[str, Any]:
 def _correlations(event: Delivered) -> Iterator[dict[str, str]]:
     """Yield a row for each correlation key with a scalar value; strings are stored without quotes."""
     seen = set()
-    for name, raw in _read_correlation(event.correlation or b"{}").items():
+    for name, raw in _members(event.correlation or b"{}").items():
         text = bytes(raw)
         value = msgspec.json.decode(text, type=str) if text.startswith(b'"') else text.decode()
         name, value = _storable(name), _storable(value)
@@ -84,6 +87,15 @@ def _correlations(event: Delivered) -> Iterator[dict[str, str]]:
             continue
         seen.add(name)
         yield {"event_id": event.id, "name": name, "project_id": event.project_id, "value": value}
+
+
+def _members(correlation: bytes) -> Mapping[str, msgspec.Raw]:
+    """Return the last of the members with each name, or none of too many."""
+    try:
+        members = split_members(replace_lone_surrogates(correlation), _MAX_CORRELATIONS)
+    except TooMany:
+        return {}
+    return {str(name): raw for name, raw in members.items()}
 
 
 def _storable(text: str) -> str:

@@ -9,9 +9,9 @@ import msgspec
 from flask import Response
 from msgspec.structs import replace
 
-from vigilry_ingest.api.schemas.batch import read_item
+from vigilry_ingest.api.schemas.batch import MAX_MEMBERS_OF_ITEMS, read_item
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
-from vigilry_ingest.api.schemas.json_object import MalformedJson
+from vigilry_ingest.api.schemas.json_object import MalformedJson, MemberBudget
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import event_kinds
 from vigilry_ingest.domain.ids import new_id
@@ -59,9 +59,10 @@ def ingest_batch(request: IngestRequest, items: Sequence[bytes]) -> Response:
     events: list[tuple[Event, list[IdempotencyKey]]] = []
     rejected: dict[int, Result] = {}
     remaining_faults = _MAX_FAULTS
+    budget = MemberBudget(MAX_MEMBERS_OF_ITEMS)
     for index, text in enumerate(items):
         try:
-            events.append(_read(text, metadata))
+            events.append(_read(text, metadata, budget))
         except (MalformedJson, InvalidEvent, IdempotencyKeyError) as error:
             rejected[index] = _rejected(index, error, remaining_faults)
             remaining_faults -= len(rejected[index]["errors"])
@@ -127,8 +128,8 @@ def _outcome_label(outcome: Outcome) -> str:
     return "failed" if _is_failure(outcome) else "rejected"
 
 
-def _read(text: bytes, metadata: EventMetadata) -> tuple[Event, list[IdempotencyKey]]:
-    item = read_item(text)
+def _read(text: bytes, metadata: EventMetadata, budget: MemberBudget) -> tuple[Event, list[IdempotencyKey]]:
+    item = read_item(text, budget)
     own = replace(metadata, id=new_id("evt"), idempotency_key=checked_key(item.idempotency_key))
     event = item.to_event(own)
     return event, idempotency_keys(event_kinds()[item.kind], event, item.body)

@@ -9,7 +9,7 @@ from wsgiref.types import WSGIEnvironment
 from flask import Response
 from werkzeug.sansio.utils import get_content_length
 
-from vigilry_ingest.api.schemas.batch import split_batch, split_lines
+from vigilry_ingest.api.schemas.batch import BatchTooLarge, split_batch, split_lines
 from vigilry_ingest.api.schemas.json_object import parse_object
 from vigilry_ingest.config.settings import Config
 from vigilry_ingest.domain.json_object import JsonObject
@@ -51,12 +51,12 @@ def read_items(request: IngestRequest) -> list[bytes]:
     """
     _check_type(request, _JSON, _NDJSON)
     split = split_lines if request.mimetype == _NDJSON else split_batch
-    items = split(_read_text(request))
     max_events = request.services.config.max_batch_events
-    if len(items) > max_events:
-        detail = f"A batch may have {max_events:,} events (VIGILRY_MAX_BATCH_EVENTS); it has {len(items):,}."
-        raise BodyError("batch_too_large", detail)
-    return items
+    try:
+        return split(_read_text(request), max_events)
+    except BatchTooLarge:
+        detail = f"A batch may have {max_events:,} events (VIGILRY_MAX_BATCH_EVENTS); it has more."
+        raise BodyError("batch_too_large", detail) from None
 
 
 def _check_type(request: IngestRequest, *types: str) -> None:

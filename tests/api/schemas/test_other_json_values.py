@@ -7,7 +7,7 @@ import pytest
 
 from tests.fixtures.sender import EXAMPLES, Sender, assert_refused
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
-from vigilry_ingest.api.schemas.json_object import MalformedJson, parse_enveloped, parse_object
+from vigilry_ingest.api.schemas.json_object import MalformedJson, MemberBudget, parse_enveloped, parse_object
 
 pytestmark = pytest.mark.one_database
 
@@ -27,6 +27,7 @@ OTHER_VALUES = {
     "null": "null",
     "true": "true",
     "false": "false",
+    "an array with a lone surrogate": '["\\ud800"]',
     "white space around it": " \r\n\t[1] ",
 }
 MALFORMED = {
@@ -39,7 +40,6 @@ MALFORMED = {
     "a wrong bracket": "[1}",
     "a wrong number inside": "[01]",
     "a wrong escape inside": '["\\x"]',
-    "a lone surrogate": '["\\ud800"]',
     "NaN": "NaN",
     "a byte order mark": "\ufeff[1]",
     "deep nesting": DEEP + "]" * len(DEEP),
@@ -58,7 +58,7 @@ def test_a_value_that_is_not_an_object_is_an_invalid_event(name: str) -> None:
         parse_object(text)
     assert [each._asdict() for each in invalid.value.faults] == [fault("body")]
     with pytest.raises(InvalidEvent) as invalid:
-        parse_enveloped(text, ["kind"])
+        parse_enveloped(text, ["kind"], MemberBudget(10))
     assert [each._asdict() for each in invalid.value.faults] == [fault("item")]
 
 

@@ -212,10 +212,9 @@ def test_a_batch_is_refused_with_the_word_that_all_its_items_share(sender: Sende
 NO_BATCHES: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "malformed_json"),
     "a list": (b"[]", "invalid_event"),
-    "half a surrogate in an item": (b'{"events":[{"type":"\\ud800"}]}', "malformed_json"),
     "half of one": (b'{"events":[{}', "malformed_json"),
     "events that are not JSON": (b'{"events":[nope]}', "malformed_json"),
-    "not UTF-8": (b'{"events":["\xff"]}', "malformed_json"),
+    "a name that is not UTF-8": (b'{"events":[],"\xff":1}', "malformed_json"),
     "events twice": (b'{"events":[],"events":[]}', "malformed_json"),
     "no events": (b"{}", "invalid_event"),
     "null for events": (b'{"events":null}', "invalid_event"),
@@ -231,6 +230,41 @@ def test_what_is_no_batch_is_refused_as_a_whole(sender: Sender, case: str) -> No
     text, code = NO_BATCHES[case]
     assert_refused(sender.post("batch", text), 400, code)
     assert sender.published() == []
+
+
+BAD_TEXTS = {
+    "half of a surrogate pair": (rb"cut \ud83d", "half of a surrogate pair"),
+    "what is not UTF-8": (b"caf\xe9", "not valid UTF-8"),
+}
+
+
+@pytest.mark.parametrize("form", ["a list", "lines"])
+@pytest.mark.parametrize("case", BAD_TEXTS)
+def test_text_that_cannot_be_kept_refuses_its_own_item_alone(sender: Sender, case: str, form: str) -> None:
+    text, reason = BAD_TEXTS[case]
+    good = json.dumps(EVENT).encode()
+    bad = json.dumps(EVENT | {"message": "@"}).encode().replace(b"@", text)
+    kept = json.dumps(EVENT | {"payload": {"a": "@"}}).encode().replace(b"@", rb"\ud83d, \ud83d\ude00")
+    items = [good, bad, kept]
+    answer = (
+        sender.post("batch", b'{"events":[ ' + b" , ".join(items) + b" ]}")
+        if form == "a list"
+        else sender.post("batch", b"\n".join(items), headers=NDJSON)
+    )
+    assert answer.status_code == 202, answer.text
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == ["queued", "rejected", "queued"]
+    assert results[1]["code"] == "malformed_json"
+    assert reason in results[1]["errors"][0]["detail"]
+    assert sender.published()[-1][b"payload"] == rb'{"a": "\ud83d, \ud83d\ude00"}'
+
+
+def test_the_items_of_a_batch_have_a_limit_of_members_together(sender: Sender) -> None:
+    wide = {"kind": "stripe", "type": "t", "data": {}} | {f"member {number}": 1 for number in range(250)}
+    results = post(sender, *[wide] * 100).json()["results"]
+    accepted = [result["status"] == "queued" for result in results]
+    assert accepted == [True] * 79 + [False] * 21
+    assert results[-1]["errors"][0]["code"] == "too_many_members"
 
 
 def test_empty_lines_alone_are_no_batch(sender: Sender) -> None:

@@ -1,7 +1,7 @@
 """Custom events: ``POST /ingest/events``."""
 
 from vigilry_ingest.api.schemas.event_schema import EventSchema
-from vigilry_ingest.api.schemas.fields import Object, Severity, Text
+from vigilry_ingest.api.schemas.fields import Correlation, Object, Severity, Text
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import EventKind
 from vigilry_ingest.domain.json_object import JsonObject
@@ -14,7 +14,7 @@ class CustomEventSchema(EventSchema):
     severity = Severity(required=True)
     message = Text(required=True)
     source = Text(load_default=None, allow_none=True)
-    correlation = Object(load_default=None, allow_none=True)
+    correlation = Correlation(load_default=None, allow_none=True)
     payload = Object(load_default=None, allow_none=True)
 
 

@@ -7,9 +7,15 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from marshmallow import ValidationError, fields, missing
 
-from vigilry_ingest.domain.json_object import JsonNumber
+from vigilry_ingest.domain.json_object import JsonNumber, replace_lone_surrogates
+from vigilry_ingest.domain.json_splitting import TooMany, split_members
 
 _CODE_DIGITS = 3
+# Converting a number takes time quadratic in its length.
+_MAX_NUMBER_LENGTH = 10_000
+MAX_CORRELATIONS = 64
+MAX_NAME_LENGTH = 128
+_MAX_VALUE_BYTES = 1024
 
 SEVERITIES = ("INFO", "WARN", "ERROR", "CRITICAL")
 
@@ -144,6 +150,42 @@ class Object(EventField):
         return text
 
 
+class Correlation(Object):
+    """A JSON object of few and short members, each of which is stored as a row of its own."""
+
+    default_error_messages = {
+        "members": coded("too_many_members", f"Must have at most {MAX_CORRELATIONS} members."),
+        "name": coded("too_long", f"Names must be at most {MAX_NAME_LENGTH} characters."),
+        "value": coded("too_long", f"Values must be at most {_MAX_VALUE_BYTES:,} bytes of JSON each."),
+    }
+
+    def from_raw(self, raw: msgspec.Raw) -> bytes | None:
+        """Return an object's text, or None for a null where that is allowed."""
+        text = super().from_raw(raw)
+        if text is not None and self._excess(text):
+            raise ValueError("not a correlation")
+        return text
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> bytes:
+        text = super()._deserialize(value, attr, data, **options)
+        if excess := self._excess(text):
+            raise self.make_error(excess)
+        return text
+
+    def _excess(self, text: bytes) -> str | None:
+        """Return the key of the error message for a limit that an object exceeds, or None."""
+        if len(text) <= MAX_NAME_LENGTH:
+            # Too short for any of the limits, as most are.
+            return None
+        try:
+            members = split_members(replace_lone_surrogates(text), MAX_CORRELATIONS)
+        except TooMany:
+            return "members"
+        if any(len(raw) > _MAX_VALUE_BYTES for raw in members.values()):
+            return "value"
+        return "name" if any(len(name) > MAX_NAME_LENGTH for name in members) else None
+
+
 class StatusCode(EventField):
     """An HTTP status code: a JSON number with an integral value from 100 to 599."""
 
@@ -162,6 +204,8 @@ class StatusCode(EventField):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> int:  # noqa: ARG002  marshmallow's signature
         if not isinstance(value, JsonNumber):
             raise self.make_error("type")
+        if len(value.text) > _MAX_NUMBER_LENGTH:
+            raise self.make_error("range")
         try:
             number = Decimal(value.text)
         except InvalidOperation:

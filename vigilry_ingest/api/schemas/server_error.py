@@ -3,7 +3,7 @@
 import msgspec
 
 from vigilry_ingest.api.schemas.event_schema import EventSchema
-from vigilry_ingest.api.schemas.fields import Object, StatusCode, Text
+from vigilry_ingest.api.schemas.fields import Correlation, StatusCode, Text
 from vigilry_ingest.api.schemas.stack import ParsedException, parse_stack
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import EventKind
@@ -18,7 +18,7 @@ class ServerErrorSchema(EventSchema):
     method = Text(required=True)
     error_message = Text(required=True)
     stack = Text(load_default=None, allow_none=True)
-    correlation = Object(load_default=None, allow_none=True)
+    correlation = Correlation(load_default=None, allow_none=True)
 
 
 class ServerErrorPayload(msgspec.Struct, omit_defaults=True):

@@ -7,7 +7,7 @@ from vigilry_ingest.api.schemas.event_schema import EventSchema
 from vigilry_ingest.api.schemas.fields import Object, Text
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import EventKind
-from vigilry_ingest.domain.json_object import JsonObject
+from vigilry_ingest.domain.json_object import JsonObject, replace_lone_surrogates
 
 
 class StripeSchema(EventSchema):
@@ -64,7 +64,7 @@ def _is_failure(stripe_type: str) -> bool:
 def _failure_message(data: bytes) -> str | None:
     """Return the failure message of a payment intent's last error or of a charge, if there is one."""
     try:
-        failed = _read_data(data).object
+        failed = _read_data(replace_lone_surrogates(data)).object
     except msgspec.ValidationError:
         return None
     return (failed.last_payment_error and failed.last_payment_error.message) or failed.failure_message

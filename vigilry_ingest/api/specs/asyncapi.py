@@ -5,8 +5,8 @@ from functools import cache
 import msgspec
 
 from vigilry_ingest import __version__
-from vigilry_ingest.api.schemas.batch import read_item
 from vigilry_ingest.api.schemas.fields import SEVERITIES
+from vigilry_ingest.api.schemas.json_object import parse_object
 from vigilry_ingest.api.schemas.server_error import ServerErrorPayload
 from vigilry_ingest.api.specs.examples import EVENT_ID, REQUEST_ID
 from vigilry_ingest.api.specs.schemas import Json
@@ -176,8 +176,10 @@ def _example(kind: str) -> dict[str, str]:
         received_at="2026-11-23T10:30:37.632Z",
         request_id=REQUEST_ID,
     )
-    item = read_item(msgspec.json.encode({"kind": kind} | event_kinds()[kind].example))
-    texts = [text if isinstance(text, str) else text.decode() for text in item.to_event(metadata).to_entry()]
+    event = event_kinds()[kind].build(
+        parse_object(msgspec.json.encode(event_kinds()[kind].example)), metadata
+    )
+    texts = [text if isinstance(text, str) else text.decode() for text in event.to_entry()]
     return dict(zip(texts[::2], texts[1::2], strict=True))
 
 

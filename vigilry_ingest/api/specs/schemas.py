@@ -10,7 +10,17 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import fields
 
 from vigilry_ingest.api.problems import PROBLEM_TYPES
-from vigilry_ingest.api.schemas.fields import SEVERITIES, Object, Severity, StatusCode, Text
+from vigilry_ingest.api.schemas.fields import (
+    MAX_CORRELATIONS,
+    MAX_NAME_LENGTH,
+    SEVERITIES,
+    Correlation,
+    Object,
+    Severity,
+    StatusCode,
+    Text,
+)
+from vigilry_ingest.api.schemas.json_object import MAX_MEMBERS
 from vigilry_ingest.api.specs.examples import EVENT_ID, JOB_ID, REQUEST_ID
 from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, EventKind, event_kinds
 
@@ -29,6 +39,8 @@ def add_schemas(spec: APISpec, plugin: MarshmallowPlugin) -> None:
         spec.components.schema(name, schema=kind.schema)
         schema = spec.components.schemas[name]
         schema["additionalProperties"] = kind.schema().unknown != marshmallow.RAISE
+        if schema["additionalProperties"]:
+            schema["maxProperties"] = MAX_MEMBERS
         schema["examples"] = [kind.example]
         spec.components.schema(f"{name}Item", _item(schema, kind))
     for name, schema in _response_schemas().items():
@@ -48,6 +60,9 @@ def _properties(_converter: Any, field: fields.Field[Any], **_options: Any) -> M
         schema = {"type": "string", "enum": list(SEVERITIES)}
     elif isinstance(field, Object):
         schema["type"] = "object"
+        if isinstance(field, Correlation):
+            schema["maxProperties"] = MAX_CORRELATIONS
+            schema["propertyNames"] = {"maxLength": MAX_NAME_LENGTH}
     elif isinstance(field, StatusCode):
         schema = {"type": "integer", "minimum": 100, "maximum": 599}
     if field.allow_none:
