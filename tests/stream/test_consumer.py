@@ -359,9 +359,55 @@ def test_try_later_is_waited_for_without_spinning_and_counts_no_delivery(
         wait_settled(broker)
     assert notebook.messages == numbered(20)
     assert {event.attempts for event in notebook.handled} == {1}
-    # Doubled from 0.1 s: 0, 0.1, 0.3, 0.7, 1.5, 3.1.
-    assert len(notebook.called) <= 7
+    # Doubled from 0.1 s: 0, 0.1, 0.3, 0.7, 1.5, 3.1; each try has half of the events of the one before, and
+    # after the outage twice as many.
+    assert [len(batch) for batch in notebook.called][:5] == [20, 10, 5, 2, 1]
+    assert len(notebook.called) <= 13
     assert dead_of(broker) == []
+
+
+def test_a_batch_that_takes_too_long_is_handled_in_parts_and_in_order(
+    broker: Valkey, publisher: Publisher
+) -> None:
+    def at_most_three(events: Sequence[Delivered]) -> None:
+        if len(events) > 3:
+            raise TryLater("it has not responded in time")
+
+    publish(publisher, *numbered(30))
+    notebook = Notebook(at_most_three)
+    with Running(broker.url, notebook.handle):
+        notebook.wait_handled(30)
+        wait_settled(broker)
+    assert notebook.messages == numbered(30)
+    assert {event.attempts for event in notebook.handled} == {1}
+    assert dead_of(broker) == []
+
+
+@pytest.mark.slow
+def test_an_event_that_is_never_handled_neither_holds_back_the_others_nor_lives_for_ever(
+    broker: Valkey, publisher: Publisher
+) -> None:
+    def never_the_first(events: Sequence[Delivered]) -> None:
+        if any(event.message == "event 0" for event in events):
+            raise TryLater("it does not respond for this one")
+
+    publish(publisher, *numbered(8))
+    notebook = Notebook(never_the_first)
+    with Running(broker.url, notebook.handle, deliveries=2):
+        notebook.wait_handled(7)
+        publish(publisher, *numbered(2, start=8))
+        notebook.wait_handled(9)
+        # It is counted only if others were handled since its last try.
+        wait_until(lambda: _goes_on(publisher, broker), 30.0, "it is a dead letter")
+    (letter,) = dead_of(broker)
+    assert letter.reason == "TryLater: it does not respond for this one"
+    assert sorted(each for each in notebook.messages if each != "another") == numbered(10)[1:]
+
+
+def _goes_on(publisher: Publisher, broker: Valkey) -> bool:
+    publish(publisher, "another")
+    time.sleep(0.2)
+    return len(dead_of(broker)) > 0
 
 
 def test_a_worker_whose_store_is_down_ends_soon_when_it_is_told_to(
@@ -733,13 +779,12 @@ def test_a_worker_that_loses_a_partition_in_the_middle_of_a_batch_leaves_the_res
 
     publish(publisher, *numbered(3))
     notebook = Notebook(one_at_a_time)
-    held = iter([{0}, set[int](), set[int]()])
     with broker.client(decode_responses=False) as client:
         make_group(client, 0, GROUP)
         answer: Any = client.xreadgroup(GROUP, "me", {events_key(0): ">"})
         hands = Dispatcher(
-            client, notebook.handle, group=GROUP, name="me", max_deliveries=5, stop_flag=StopFlag(),
-            held=lambda: next(held),
+            client, notebook.handle, group=GROUP, name="me", max_batch=500, max_deliveries=5,
+            stop_flag=StopFlag(), held=lambda: set() if notebook.handled else {0},
         )  # fmt: skip
         deliveries = [Delivery(0, entry_id, fields, 1) for entry_id, fields in answer[0][1]]
         assert hands.handle(deliveries) == {0}

@@ -3,10 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from vigilry_ingest.storage.engine import DatabaseError
+from vigilry_ingest.storage.engine import DatabaseError, DatabaseTimeout
 
 Result = TypeVar("Result")
 
@@ -20,7 +20,7 @@ _slots = threading.BoundedSemaphore(8)
 def run_with_deadline(call: Callable[[], Result], seconds: float) -> Result:
     """Run a database call and return its result.
 
-    Raises DatabaseError when there is none within ``seconds``, and any exception of the call.
+    Raises DatabaseTimeout when there is none within ``seconds``, and any exception of the call.
     """
     return start_with_deadline(call, seconds)()
 
@@ -34,24 +34,29 @@ def start_with_deadline(call: Callable[[], Result], seconds: float) -> Callable[
     deadline = time.monotonic() + seconds
     if not _slots.acquire(timeout=max(seconds, 0)):
         raise DatabaseError("The database does not respond, and too many calls are waiting for it.")
-    future: Future[Result] = Future()
+    outcomes: SimpleQueue[tuple[Result | None, BaseException | None]] = SimpleQueue()
 
     def run() -> None:
         try:
-            future.set_result(call())
+            outcomes.put((call(), None))
         except BaseException as error:
-            future.set_exception(error)
+            outcomes.put((None, error))
         finally:
             _slots.release()
 
     def result() -> Result:
         try:
-            error = future.exception(max(deadline - time.monotonic(), 0.01))
-        except TimeoutError:
-            raise DatabaseError("The database has not responded in time.") from None
-        if error is not None:
+            value, error = outcomes.get(timeout=max(deadline - time.monotonic(), 0.01))
+        except Empty:
+            raise DatabaseTimeout("The database has not responded in time.") from None
+        if error is None:
+            return value  # type: ignore[return-value]  # None only beside an error
+        try:
             raise error
-        return future.result()
+        finally:
+            # The traceback refers to this frame, which must not refer to the error: the memory of a batch
+            # would then stay until the next garbage collection.
+            del error
 
     try:
         threading.Thread(target=run, name=THREAD_NAME, daemon=True).start()

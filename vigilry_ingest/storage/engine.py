@@ -28,11 +28,16 @@ _STATEMENT_MS = 10_000
 # PostgreSQL's undefined_table and undefined_column; a message that says "does not exist" may also mean a
 # missing database or role. See https://www.postgresql.org/docs/current/errcodes-appendix.html.
 _UNDEFINED = ("42P01", "42703")
+_QUERY_CANCELED = "57014"
 _SQLITE_UNDEFINED = ("no such table", "no such column")
 
 
 class DatabaseError(Exception):
     """The database cannot be used; the message states why, and what to do."""
+
+
+class DatabaseTimeout(DatabaseError):
+    """The database has not responded in time."""
 
 
 class NotMigrated(DatabaseError):
@@ -129,6 +134,8 @@ def translated_errors() -> Iterator[None]:
         if _is_undefined(error.orig):
             raise NotMigrated from error
         reason = str(error.orig).strip().partition("\n")[0]
+        if getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
+            raise DatabaseTimeout(f"The database has not responded in time: {reason}") from error
         raise DatabaseError(f"The database cannot be used: {reason}") from error
     except PoolTimeout as error:
         raise DatabaseError("Every connection to the database is in use.") from error

@@ -1,6 +1,7 @@
 """Default handler of the worker: stores events in SQL, once each even when redelivered."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from vigilry_ingest.domain.json_object import replace_lone_surrogates
 from vigilry_ingest.domain.json_splitting import TooMany, split_members
 from vigilry_ingest.storage.bulk_insert import copy_new_rows, insert_new_rows
 from vigilry_ingest.storage.deadlines import run_with_deadline
-from vigilry_ingest.storage.engine import DatabaseError, session_on
+from vigilry_ingest.storage.engine import DatabaseError, DatabaseTimeout, session_on
 from vigilry_ingest.storage.models import EventCorrelation, StoredEvent
 from vigilry_ingest.stream.redis_keys import job_number_of
 
@@ -23,9 +24,14 @@ _MAX_TYPE_LENGTH = 500
 
 # A batch that is not written within this time is retried; rows that were written after all are skipped then.
 _TIMEOUT_S = 10.0
+_PROBE_TIMEOUT_S = 2.0
 
 # Events have fewer correlations, except those from versions without that limit.
 _MAX_CORRELATIONS = 64
+
+
+class _Undone(Exception):
+    """Rolls a transaction back."""
 
 
 class Store:
@@ -38,15 +44,39 @@ class Store:
     def write(self, events: Sequence[Delivered]) -> None:
         """Write a batch in one transaction.
 
-        Raises TryLater when the database cannot be used, as no event is at fault.
+        Raises TryLater when the database cannot be used, or cannot write so much in time, and DatabaseTimeout
+        when it has no time for this event only.
         """
         now = datetime.now(UTC)
         rows = [_row(event, now) for event in events]
         correlations = [row for event in events if event.correlation for row in _correlations(event)]
         try:
-            run_with_deadline(lambda: self._write(rows, correlations), _TIMEOUT_S)
+            self._write_in_time(rows, correlations)
+        except DatabaseTimeout as error:
+            if len(events) > 1 or not self._has_time_for_a_small_event(rows[0]):
+                raise TryLater(str(error)) from error
+            # The database may have become available between the two.
+            self._write_in_time(rows, correlations)
         except DatabaseError as error:
             raise TryLater(str(error)) from error
+
+    def _write_in_time(self, rows: list[dict[str, Any]], correlations: list[dict[str, str]]) -> None:
+        run_with_deadline(lambda: self._write(rows, correlations), _TIMEOUT_S)
+
+    def _has_time_for_a_small_event(self, row: dict[str, Any]) -> bool:
+        """Return whether the same event with little data can be written, which is then undone."""
+        small = row | {"message": "", "correlation": None, "payload": None, "source": None, "type": ""}
+
+        def try_it() -> None:
+            with suppress(_Undone), session_on(self._engine) as session:
+                self._insert(session.connection(), StoredEvent, [small])
+                raise _Undone
+
+        try:
+            run_with_deadline(try_it, _PROBE_TIMEOUT_S)
+        except DatabaseError:
+            return False
+        return True
 
     def _write(self, rows: list[dict[str, Any]], correlations: list[dict[str, str]]) -> None:
         with session_on(self._engine) as session:

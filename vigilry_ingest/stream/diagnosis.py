@@ -16,6 +16,8 @@ from vigilry_ingest.stream.publishing.durability import Durability, read_durabil
 # XTRIM MINID and exclusive ranges need 6.2, WAITAOF needs 7.2.
 _MIN_VERSION = (6, 2)
 _MIN_VERSION_FOR_FSYNC = (7, 2)
+# Script flags, by which workers drain a server whose memory is full.
+_MIN_VERSION_TO_DRAIN = (7, 0)
 _MAX_SKEW_S = 1.0
 
 
@@ -106,6 +108,13 @@ def _version(server: _Server, durability: Durability) -> Finding:
     if numbers < minimum:
         required = ".".join(map(str, minimum))
         return Finding("danger", server.name, f"{product} is too old: {required} or newer is required.")
+    if numbers < _MIN_VERSION_TO_DRAIN:
+        return Finding(
+            "warning",
+            server.name,
+            f"{product} refuses the workers' scripts while its memory is full, so that they cannot drain it. "
+            "Use Redis 7 or newer, or Valkey.",
+        )
     return Finding("ok", server.name, f"{product} has all required commands.")
 
 

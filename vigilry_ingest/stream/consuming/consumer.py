@@ -34,7 +34,7 @@ _MIN_RECONNECT_PAUSE_S = 0.1
 class Limits(NamedTuple):
     """Limits of a consumer.
 
-    ``batch``: maximum number of entries per partition in one call of the handler.
+    ``batch``: maximum number of events in one call of the handler.
     ``deliveries``: attempts before an entry becomes a dead letter.
     ``handler_s``: seconds after which a call of the handler counts as hung.
     """
@@ -91,7 +91,7 @@ class Consumer:
     def _work(self, client: Any) -> None:
         dispatcher = Dispatcher(
             client, self._handler, group=self._group, name=self._name,
-            max_deliveries=self._limits.deliveries, stop_flag=self._stop_flag,
+            max_batch=self._limits.batch, max_deliveries=self._limits.deliveries, stop_flag=self._stop_flag,
             held=lambda: leases.held(), timing=self._timing,
         )  # fmt: skip
         leases = Leases(
@@ -166,9 +166,8 @@ class _WorkLoop:
         # the next worker that holds the partition, which may be this one.
         still_held = self._leases.held()
         self._reclaimed &= still_held
-        self._reclaimed -= self._dispatcher.handle(
-            [delivery for delivery in deliveries if delivery.partition in still_held]
-        )
+        own = [delivery for delivery in deliveries if delivery.partition in still_held]
+        self._reclaimed -= self._dispatcher.handle(own)
         self._trim(held & still_held)
 
     def _reclaim(self, partition: int, stop_flag: StopFlag) -> None:

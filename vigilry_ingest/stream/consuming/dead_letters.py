@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 from vigilry_ingest.domain.event import Event, InvalidEntry
+from vigilry_ingest.stream.consuming.scripts import Script
 from vigilry_ingest.stream.pagination import iter_entries
 from vigilry_ingest.stream.redis_keys import (
     dead_index_key,
@@ -19,9 +19,9 @@ from vigilry_ingest.stream.redis_keys import (
 # Marks a deleted dead letter in the index.
 DROPPED = "dropped"
 
-_DEAD_LETTER = files("vigilry_ingest.stream.consuming").joinpath("dead_letter.lua").read_text()
-_REQUEUE = files("vigilry_ingest.stream.consuming").joinpath("requeue.lua").read_text()
-_DROP = files("vigilry_ingest.stream.consuming").joinpath("drop.lua").read_text()
+_DEAD_LETTER = Script.from_file("dead_letter.lua")
+_REQUEUE = Script.from_file("requeue.lua")
+_DROP = Script.from_file("drop.lua")
 _MAX_REASON_LENGTH = 500
 # Lua's unpack is limited to about 8000 values.
 _MAX_SCRIPT_ARGUMENTS = 4000
@@ -63,15 +63,15 @@ def dead_letter(
     own = {name: value for name, value in entry.items() if name not in (b"first_entry", b"for_group")}
     fields = [part for pair in own.items() for part in pair]
     if len(fields) > _MAX_SCRIPT_ARGUMENTS:
-        # No event has this many fields, so no job needs the index.
+        # No event has this many fields, so no job needs the index. A full server has to be emptied first.
         with client.pipeline(transaction=True) as step:
             step.xack(events_key(partition), group, entry_id)
             values = (group, original_id, reason[:_MAX_REASON_LENGTH], deliveries, now)
             step.xadd(dead_key(partition), dict(zip(_MARKERS, values, strict=True)) | own)
             step.execute()
         return
-    client.eval(
-        _DEAD_LETTER, 3, events_key(partition), dead_key(partition), dead_index_key(partition),
+    _DEAD_LETTER.run(
+        client, (events_key(partition), dead_key(partition), dead_index_key(partition)),
         group, entry_id, original_id, reason[:_MAX_REASON_LENGTH], deliveries, now, *fields,
     )  # fmt: skip
 
@@ -106,7 +106,7 @@ def requeue(client: Any, letter: DeadLetter) -> bool:
     partition, _, own_id = letter.id.partition(":")
     keys = (events_key(int(partition)), dead_key(int(partition)), dead_index_key(int(partition)))
     fields = [part for pair in letter.entry.items() for part in pair]
-    return client.eval(_REQUEUE, 3, *keys, own_id, letter.group, _original_id(letter), *fields) is not None
+    return _REQUEUE.run(client, keys, own_id, letter.group, _original_id(letter), *fields) is not None
 
 
 def drop(client: Any, letter: DeadLetter) -> bool:
@@ -116,7 +116,7 @@ def drop(client: Any, letter: DeadLetter) -> bool:
     """
     partition, _, own_id = letter.id.partition(":")
     keys = (dead_key(int(partition)), dead_index_key(int(partition)))
-    return bool(client.eval(_DROP, 2, *keys, own_id, f"{letter.group} {_original_id(letter)}", DROPPED))
+    return bool(_DROP.run(client, keys, own_id, f"{letter.group} {_original_id(letter)}", DROPPED))
 
 
 def _original_id(letter: DeadLetter) -> str:

@@ -1,74 +1,133 @@
-"""Dispatching entries to the handler: in batches, one by one after a failure, at last to the dead letters."""
+"""Dispatching entries to the handler: in batches, and in parts of them after a failure."""
 
 import logging
-import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from vigilry_ingest.domain.handler import Delivered, Handler, TryLater
-from vigilry_ingest.observability.metrics import handler_seconds_by, worker_batch_events_by, worker_events_by
-from vigilry_ingest.stream.consuming.dead_letters import dead_letter
-from vigilry_ingest.stream.consuming.pending import Delivery, claim, undo_delivery_count
+from vigilry_ingest.stream.consuming.handler_call import HandlerCall, forget_tracebacks
+from vigilry_ingest.stream.consuming.pending import Delivery, claim
+from vigilry_ingest.stream.consuming.retries import Retry
+from vigilry_ingest.stream.consuming.settlement import Settlement
 from vigilry_ingest.stream.consuming.stop_flag import StopFlag
 from vigilry_ingest.stream.consuming.timing import Timing
-from vigilry_ingest.stream.redis_keys import events_key, job_id_of
+from vigilry_ingest.stream.redis_keys import job_id_of
 
 _log = logging.getLogger(__name__)
 
+# How often an event is tried alone before another one shows whether it is at fault.
+_MAX_TRIES_ALONE = 5
+
+_Batch = list[tuple[Delivery, Delivered]]
+
 
 class Dispatcher:
-    """Calls the handler and settles each delivery: acknowledge it, schedule a retry, or dead-letter it."""
+    """Calls the handler with the deliveries of a worker."""
 
     def __init__(
         self, client: Any, handler: Handler, *, group: str, name: str,
-        max_deliveries: int, stop_flag: StopFlag, held: Callable[[], set[int]],
+        max_batch: int, max_deliveries: int, stop_flag: StopFlag, held: Callable[[], set[int]],
         timing: Timing = Timing(),  # noqa: B008  immutable
     ) -> None:  # fmt: skip
-        """Prepare; ``held`` returns the partitions that this worker holds at the moment."""
+        """Prepare.
+
+        Parameters:
+            max_batch: the maximum number of events in a call of the handler
+            max_deliveries: attempts before an entry becomes a dead letter
+            held: returns the partitions that this worker holds at the moment
+        """
         self._held = held
         self._client = client
-        self._handler = handler
+        self._call = HandlerCall(handler, group)
         self._group = group
         self._name = name
+        self._max_batch = max_batch
         self._max_deliveries = max_deliveries
         self._stop_flag = stop_flag
         self._timing = timing
-        # When to retry each failed entry, on the monotonic clock.
-        self._retry_at: dict[tuple[int, bytes], float] = {}
-        self._busy_since: float | None = None
+        self._settlement = Settlement(
+            client, group=group, name=name, max_deliveries=max_deliveries, stop_flag=stop_flag, held=held,
+            timing=timing,
+        )  # fmt: skip
 
     def handle(self, deliveries: Sequence[Delivery]) -> set[int]:
-        """Handle deliveries as one batch, in order, and return the partitions that were lost meanwhile.
+        """Handle deliveries in order and in batches, and return the partitions that were lost.
 
-        The remaining entries of a lost partition stay pending for the worker that holds it next. Raises
-        redis.RedisError; what was not acknowledged is then delivered again.
+        While the handler raises TryLater, ever smaller batches are tried: each may be all that it
+        can do in its time, and an event that never succeeds must not hold back the others. The remaining
+        entries of a lost partition stay pending for the worker that holds it next. Raises redis.RedisError;
+        what was not acknowledged is then delivered again.
         """
-        batch = []
+        batch: _Batch = []
         done = []
         for delivery in deliveries:
             if self._is_for_other_group(delivery):
                 done.append(delivery)
             elif (event := self._parse(delivery)) is not None:
                 batch.append((delivery, event))
-        failure = self._call([event for _, event in batch]) if batch else None
-        if failure is None:
-            self._acknowledge([*done, *(delivery for delivery, _ in batch)])
-            return set()
-        self._acknowledge(done)
-        if isinstance(failure, TryLater):
-            self._release([delivery for delivery, _ in batch])
-            return set()
+        self._settlement.acknowledge(done)
         lost: set[int] = set()
+        size, tries, pause_s = self._max_batch, 0, self._timing.retry_pause_s
+        while batch := self._without_lost(batch, lost):
+            some = batch[:size]
+            failure = self._call([event for _, event in some])
+            if not isinstance(failure, TryLater):
+                self._settle_all(some, failure, lost)
+                batch = batch[size:]
+                size, tries, pause_s = min(size * 2, self._max_batch), 0, self._timing.retry_pause_s
+                if self._stop_flag.is_set():
+                    self._settlement.release([delivery for delivery, _ in batch])
+                    break
+                continue
+            tries = tries + 1 if len(some) == 1 else 0
+            if tries >= _MAX_TRIES_ALONE and self._succeeds_with_another(batch):
+                # The handler is available, so the event is at fault, unless it is handled now.
+                self._settlement.settle(some[0][0], self._call([some[0][1]]) and failure)
+                batch, tries = batch[1:], 0
+            elif self._wait_for_handler(pause_s, failure):
+                self._settlement.release([delivery for delivery, _ in batch])
+                break
+            pause_s = min(pause_s * 2, self._timing.max_retry_pause_s)
+            size = max(len(some) // 2, 1)
+        return lost
+
+    def _without_lost(self, batch: _Batch, lost: set[int]) -> _Batch:
+        """Return what is left of a batch without the partitions that this worker has lost meanwhile.
+
+        A partition that was lost and is held again has a gap here, so it stays lost for this batch.
+        """
+        lost |= {delivery.partition for delivery, _ in batch} - self._held()
+        return [each for each in batch if each[0].partition not in lost]
+
+    def _settle_all(self, batch: _Batch, failure: Exception | None, lost: set[int]) -> None:
+        """Settle what was handled as one batch; after a failure its events are tried one by one."""
+        if failure is None:
+            self._settlement.acknowledge([delivery for delivery, _ in batch])
+            return
+        if len(batch) == 1:
+            self._settlement.settle(batch[0][0], failure)
+            return
+        forget_tracebacks(failure)
         for delivery, event in batch:
             if delivery.partition not in self._held():
                 lost.add(delivery.partition)
-            # A partition that was lost and is held again has a gap here, so it stays lost for this batch.
             if delivery.partition not in lost:
-                self._settle(delivery, self._call([event]) if len(batch) > 1 else failure)
-        return lost
+                self._settlement.settle(delivery, self._call_until_available(event))
 
-    def handle_pending(self, partition: int, entry_id: bytes) -> None:
+    def _succeeds_with_another(self, batch: _Batch) -> bool:
+        """Return whether the handler handles another event than the first, which is then done.
+
+        One of another project, if there is any, because the events of a project are handled in order.
+        """
+        first = batch[0][1]
+        others = range(1, len(batch))
+        index = next((each for each in others if batch[each][1].project_id != first.project_id), 1)
+        if index >= len(batch) or self._call([batch[index][1]]) is not None:
+            return False
+        self._settlement.acknowledge([batch.pop(index)[0]])
+        return True
+
+    def handle_pending(self, partition: int, entry_id: bytes, retry: Retry | None = None) -> None:
         """Claim one pending entry and handle it alone.
 
         Raises redis.RedisError.
@@ -77,29 +136,35 @@ class Dispatcher:
         if delivery is None:
             return
         if self._is_for_other_group(delivery):
-            self._acknowledge([delivery])
-        elif (event := self._parse(delivery)) is not None:
-            self._settle(delivery, self._call([event]))
+            self._settlement.acknowledge([delivery])
+        elif (event := self._parse(delivery)) is None:
+            return
+        elif retry is None or retry.unavailable_at is None:
+            self._settlement.settle(delivery, self._call_until_available(event))
+        elif isinstance(failure := self._call([event]), TryLater) and (
+            self._call.succeeded_at < retry.unavailable_at
+        ):
+            # Nothing was handled since its last try, so the event need not be at fault.
+            self._settlement.release([delivery])
+            self._settlement.retries.add(delivery, is_unavailable=True)
+        else:
+            self._settlement.settle(delivery, failure)
 
     def retry_due(self) -> None:
         """Retry the failed entries that are due, one by one.
 
         Raises redis.RedisError.
         """
-        now = time.monotonic()
-        for key in [key for key, retry_at in self._retry_at.items() if retry_at <= now]:
-            del self._retry_at[key]
-            self.handle_pending(*key)
+        for (partition, entry_id), retry in self._settlement.retries.take_due().items():
+            self.handle_pending(partition, entry_id, retry)
 
     def drop_retries_except(self, partitions: set[int]) -> None:
         """Drop the retries of all other partitions, whose pending entries are now other workers'."""
-        for key in [key for key in self._retry_at if key[0] not in partitions]:
-            del self._retry_at[key]
+        self._settlement.retries.drop_except(partitions)
 
     def busy_s(self) -> float:
         """Return the duration of the current call of the handler in seconds, or 0."""
-        since = self._busy_since
-        return 0.0 if since is None else time.monotonic() - since
+        return self._call.busy_s()
 
     def _is_for_other_group(self, delivery: Delivery) -> bool:
         """Return whether an entry was requeued or replayed for another group only."""
@@ -108,7 +173,7 @@ class Dispatcher:
     def _parse(self, delivery: Delivery) -> Delivered | None:
         """Parse an entry; one that cannot be handled is dead-lettered."""
         if delivery.attempts > self._max_deliveries:
-            self._dead_letter(
+            self._settlement.dead_letter(
                 delivery, "It was delivered too often without being acknowledged: its worker died or hung."
             )
             return None
@@ -116,64 +181,22 @@ class Dispatcher:
             job_id = job_id_of(delivery.entry.get(b"first_entry", delivery.entry_id))
             return Delivered.from_delivery(delivery.entry, job_id, delivery.attempts)
         except ValueError as error:
-            self._dead_letter(delivery, f"It is not an event: {error}.")
+            self._settlement.dead_letter(delivery, f"It is not an event: {error}.")
             return None
 
-    def _call(self, events: Sequence[Delivered]) -> Exception | None:
-        """Call the handler, repeatedly while it raises TryLater, and return any exception that it raised.
+    def _call_until_available(self, event: Delivered) -> Exception | None:
+        """Call the handler with one event until it does not raise TryLater, and return any other exception.
 
         Returns TryLater when the worker is being stopped.
         """
         pause_s = self._timing.retry_pause_s
-        while True:
-            self._busy_since = time.monotonic()
-            try:
-                with handler_seconds_by(self._group).time():
-                    self._handler(events)
-                worker_batch_events_by(self._group).observe(len(events))
-                worker_events_by(self._group, "handled").inc(len(events))
-                return None
-            except TryLater as error:
-                failure = error
-            except Exception as error:
-                return error
-            finally:
-                self._busy_since = None
-            _log.warning("the handler is not available, retrying in %.1f s: %s", pause_s, failure)
-            if self._stop_flag.wait(pause_s):
+        while isinstance(failure := self._call([event]), TryLater):
+            if self._wait_for_handler(pause_s, failure):
                 return failure
             pause_s = min(pause_s * 2, self._timing.max_retry_pause_s)
+        return failure
 
-    def _settle(self, delivery: Delivery, failure: Exception | None) -> None:
-        if failure is None:
-            self._acknowledge([delivery])
-        elif isinstance(failure, TryLater):
-            self._release([delivery])
-        elif delivery.attempts >= self._max_deliveries:
-            self._dead_letter(delivery, f"{type(failure).__name__}: {failure}")
-        else:
-            worker_events_by(self._group, "failed").inc()
-            pause_s = min(self._timing.retry_pause_s * 4**delivery.attempts, self._timing.max_retry_pause_s)
-            self._retry_at[delivery.partition, delivery.entry_id] = time.monotonic() + pause_s
-            _log.warning("the handler failed for one event, retrying in %.1f s", pause_s, exc_info=failure)
-
-    def _release(self, deliveries: Sequence[Delivery]) -> None:
-        """Leave entries that were not attempted to the next worker, because this one is being stopped."""
-        held = self._held()
-        own = [delivery for delivery in deliveries if delivery.partition in held]
-        undo_delivery_count(self._client, self._group, self._name, own)
-
-    def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        by_key: dict[str, list[bytes]] = defaultdict(list)
-        for delivery in deliveries:
-            by_key[events_key(delivery.partition)].append(delivery.entry_id)
-        for key, entry_ids in by_key.items():
-            self._client.xack(key, self._group, *entry_ids)
-
-    def _dead_letter(self, delivery: Delivery, reason: str) -> None:
-        worker_events_by(self._group, "dead").inc()
-        _log.error("event %s becomes a dead letter: %s", job_id_of(delivery.entry_id), reason)
-        dead_letter(
-            self._client, delivery.partition, self._group, delivery.entry_id, delivery.entry,
-            reason=reason, deliveries=delivery.attempts,
-        )  # fmt: skip
+    def _wait_for_handler(self, pause_s: float, failure: TryLater) -> bool:
+        """Wait before the next try, and return whether the worker is being stopped."""
+        _log.warning("the handler is not available, retrying in %.1f s: %s", pause_s, failure)
+        return self._stop_flag.wait(pause_s)

@@ -9,30 +9,31 @@ from typing import Any, Self
 from redis.exceptions import RedisClusterException, RedisError
 
 from vigilry_ingest.stream.consuming.process import end_process
+from vigilry_ingest.stream.consuming.scripts import Script
 from vigilry_ingest.stream.consuming.timing import Timing
 from vigilry_ingest.stream.redis_keys import lease_key, members_key
 
 _log = logging.getLogger(__name__)
 
 # Acquire a lease that is free, or renew one's own.
-_ACQUIRE = """
+_ACQUIRE = Script("""
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
-"""
-_RELEASE = """
+""")
+_RELEASE = Script("""
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
-"""
+""")
 # Uses the broker's clock, because those of the workers may differ.
-_JOIN = """
+_JOIN = Script("""
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 return redis.call('ZRANGE', KEYS[1], 0, -1)
-"""
+""")
 
 
 class Leases:
@@ -135,7 +136,7 @@ class Leases:
             _log.warning("the leases cannot be renewed: %s", str(error)[:200])
 
     def _share(self) -> int:
-        members = self._client.eval(_JOIN, 1, members_key(self._group), self._name, self._lease_ms)
+        members = _JOIN.run(self._client, (members_key(self._group),), self._name, self._lease_ms)
         by_age = sorted(members, key=lambda member: member.rpartition(b"_")[2])
         share, remainder = divmod(self._partitions, len(by_age))
         return share + (by_age.index(self._name.encode()) < remainder)
@@ -147,7 +148,7 @@ class Leases:
         """
         expires_at = time.monotonic() + self._timing.lease_s
         key = lease_key(partition, self._group)
-        is_acquired = bool(self._client.eval(_ACQUIRE, 1, key, self._name, self._lease_ms))
+        is_acquired = bool(_ACQUIRE.run(self._client, (key,), self._name, self._lease_ms))
         with self._mutex:
             if is_acquired:
                 self._expires_at[partition] = expires_at
@@ -156,4 +157,4 @@ class Leases:
         return is_acquired
 
     def _release(self, partition: int) -> None:
-        self._client.eval(_RELEASE, 1, lease_key(partition, self._group), self._name)
+        _RELEASE.run(self._client, (lease_key(partition, self._group),), self._name)

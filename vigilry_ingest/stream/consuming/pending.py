@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
+from vigilry_ingest.stream.consuming.scripts import Script
 from vigilry_ingest.stream.redis_keys import events_key
 
-_REMOVE_IDLE = files("vigilry_ingest.stream.consuming").joinpath("remove_idle.lua").read_text()
+_REMOVE_IDLE = Script.from_file("remove_idle.lua")
+_MAKE_GROUP = Script("return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')")
 _PAGE_SIZE = 500
 
 
@@ -28,7 +29,7 @@ def make_group(client: Any, partition: int, group: str) -> None:
     Raises redis.RedisError.
     """
     try:
-        client.xgroup_create(events_key(partition), group, id="0", mkstream=True)
+        _MAKE_GROUP.run(client, (events_key(partition),), group)
     except ResponseError as error:
         if not str(error).startswith("BUSYGROUP"):
             raise
@@ -92,4 +93,4 @@ def remove_idle_consumers(client: Any, partition: int, group: str, name: str) ->
 
     Only for the worker that holds the partition. Raises redis.RedisError.
     """
-    client.eval(_REMOVE_IDLE, 1, events_key(partition), group, name)
+    _REMOVE_IDLE.run(client, (events_key(partition),), group, name)

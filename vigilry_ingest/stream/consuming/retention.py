@@ -1,16 +1,16 @@
 """Trimming entries that every group has acknowledged, and the progress of each group."""
 
 import time
-from importlib.resources import files
 from itertools import islice
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
+from vigilry_ingest.stream.consuming.scripts import Script
 from vigilry_ingest.stream.pagination import iter_entries
 from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, dead_key, events_key, lease_key
 
-_TRIM = files("vigilry_ingest.stream.consuming").joinpath("trim.lua").read_text()
+_TRIM = Script.from_file("trim.lua")
 # A group with open entries looks abandoned when all of its consumers have been idle for this long.
 _ABANDONED_S = 3600.0
 # Counting reads whole entries, at each scrape of the metrics.
@@ -42,7 +42,7 @@ def trim(client: Any, partition: int) -> int:
 
     Trims nothing before the default group exists. Raises redis.RedisError.
     """
-    return int(client.eval(_TRIM, 1, events_key(partition), DEFAULT_GROUP))
+    return int(_TRIM.run(client, (events_key(partition),), DEFAULT_GROUP))
 
 
 def forget_group(client: Any, partition: int, group: str) -> bool:
