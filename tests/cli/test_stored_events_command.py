@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from tests.fixtures.commands import Commands
 from tests.fixtures.consuming import Running
 from tests.fixtures.databases import migrate
-from tests.fixtures.flask_commands import failure_of, flask_well
+from tests.fixtures.flask_commands import failure_of, flask_well, on_terminal_of
 from tests.fixtures.publishing import an_event, new_project, publisher_on
 from tests.fixtures.servers.valkey import NOT_READY, Valkey
 from tests.fixtures.servers.waiting import wait_until
@@ -223,6 +223,15 @@ def test_no_control_character_of_a_sender_reaches_the_output(site: Site, project
     assert line.isprintable(), ascii(line)
     page = site.commands.well("events", "show", job_id)
     assert all(each.isprintable() for each in page.split("\n")), ascii(page)
+    settings = {
+        "REDIS_URL": site.valkey.url, "DATABASE_URL": site.database_url, "STREAM_PARTITIONS": str(PARTITIONS)
+    }  # fmt: skip
+    for words in (["events", "show", job_id, "--json"], ["events", "list", "--project", project, "--json"]):
+        code, shown = on_terminal_of(200, {}, *words, **settings)
+        assert code == 0
+        (line,) = shown.split("\r\n")[:-1]
+        assert line.isprintable(), ascii(line)
+        assert json.loads(line)["payload"] == {HOSTILE: HOSTILE}
 
 
 @pytest.mark.parametrize(

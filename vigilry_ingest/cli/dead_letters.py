@@ -12,6 +12,7 @@ from vigilry_ingest.cli.output import (
     failures_in_one_line,
     json_option,
     print_json,
+    print_json_line,
     print_list,
     progress,
 )
@@ -59,7 +60,10 @@ def show_command(id_: str, as_json: bool) -> None:
         letter = _find(client, id_)
     event = letter.event()
     if as_json:
-        click.echo(json_of(letter.job_id, event, _summary(letter))) if event else print_json(_summary(letter))
+        if event is None:
+            print_json(_summary(letter))
+        else:
+            print_json_line(json_of(letter.job_id, event, _summary(letter)))
         return
     for name, value in _summary(letter).items():
         click.echo(f"{click.style(f'{name:<16}', dim=True)} {printable(str(value))}")

@@ -11,7 +11,7 @@ from vigilry_ingest.domain.event import Event
 from vigilry_ingest.domain.json_object import replace_lone_surrogates
 
 _COLOURS = {"INFO": "blue", "WARN": "yellow", "ERROR": "red", "CRITICAL": "bright_red"}
-_ONE_LINE = str.maketrans("\r\n", "  ")
+_ONE_LINE = str.maketrans("\r\n\t", "   ")
 
 
 def line_of(job_id: str, event: Event) -> str:
@@ -35,7 +35,7 @@ def json_of(job_id: str, event: Event, more: Mapping[str, Any] | None = None) ->
     for name in event.__struct_fields__:
         value = getattr(event, name)
         if isinstance(value, bytes):
-            # In JSON, a line break can only be between tokens.
+            # In JSON, a line break or a tab can only be between tokens.
             raw.append(f', "{name}": {value.decode().translate(_ONE_LINE)}')
         elif value is not None:
             members[name] = value

@@ -11,7 +11,14 @@ from vigilry_ingest.cli.consumer_groups import forget_group_command, stats_comma
 from vigilry_ingest.cli.dead_letters import dead_group
 from vigilry_ingest.cli.event_format import json_of, line_of, page_of
 from vigilry_ingest.cli.options import correlation_option, filter_options
-from vigilry_ingest.cli.output import broker_client, failures_in_one_line, json_option, print_json, progress
+from vigilry_ingest.cli.output import (
+    broker_client,
+    failures_in_one_line,
+    json_option,
+    print_json,
+    print_json_line,
+    progress,
+)
 from vigilry_ingest.cli.time_options import time_options
 from vigilry_ingest.domain.event import Event
 from vigilry_ingest.services import services
@@ -59,7 +66,7 @@ def tail_command(
     try:
         for job_id, event in reader.follow(last):
             if all(value in (None, getattr(event, name)) for name, value in wanted.items()):
-                click.echo(json_of(job_id, event) if as_json else line_of(job_id, event))
+                _print_event(job_id, event, as_json=as_json)
     except KeyboardInterrupt:
         # The usual way to end the command, and not an error.
         raise SystemExit(_INTERRUPTED) from None
@@ -80,7 +87,7 @@ def list_command(limit: int, as_json: bool, **wanted: Any) -> None:
     rows = newest_events(services().engine, _filter(**wanted), limit)
     for row in rows:
         job_id, event = f"bull-{row.job_number}", to_event(row)
-        click.echo(json_of(job_id, event) if as_json else line_of(job_id, event))
+        _print_event(job_id, event, as_json=as_json)
     if not rows and not as_json:
         click.echo("There are no matching events.")
 
@@ -104,7 +111,7 @@ def show_command(id_: str, as_json: bool) -> None:
         raise click.ClickException(f"No event has the id {id_}, neither in the database nor on a stream.")
     for job_id, event, processed_at in found:
         if as_json:
-            click.echo(json_of(job_id, event, {"processed_at": processed_at} if processed_at else None))
+            print_json_line(json_of(job_id, event, {"processed_at": processed_at} if processed_at else None))
         else:
             click.echo(page_of(job_id, event, processed_at))
 
@@ -145,6 +152,13 @@ def _filter(*, project: str | None, type_: str | None, **wanted: Any) -> Filter:
     Raises UnknownProject, DatabaseError.
     """
     return Filter(project=_project_id(project), type=type_, **wanted)
+
+
+def _print_event(job_id: str, event: Event, *, as_json: bool) -> None:
+    if as_json:
+        print_json_line(json_of(job_id, event))
+    else:
+        click.echo(line_of(job_id, event))
 
 
 def _project_id(name_or_id: str | None) -> str | None:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vigilry_ingest.api_keys.projects import UnknownProject
+from vigilry_ingest.domain.escaping import escape_unprintable
 from vigilry_ingest.domain.ids import is_id
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.engine import DatabaseError
@@ -100,7 +101,12 @@ def coloured(state: str) -> Text:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print an object as one line of JSON."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    print_json_line(json.dumps(value, ensure_ascii=False))
+
+
+def print_json_line(text: str) -> None:
+    """Print one line of JSON; on a terminal with escapes for what could garble it."""
+    click.echo(escape_unprintable(text) if sys.stdout.isatty() else text)
 
 
 def print_list(

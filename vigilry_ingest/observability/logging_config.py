@@ -12,6 +12,8 @@ from typing import Any
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
+from vigilry_ingest.domain.escaping import escape_unprintable
+
 
 class JsonFormatter(MsgspecFormatter):
     """Formats a record as a JSON object: time (RFC 3339, UTC), level, logger, message, and its extra."""
@@ -24,6 +26,10 @@ class JsonFormatter(MsgspecFormatter):
             },
         )  # fmt: skip
 
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line of JSON, with escapes for what could garble a terminal."""
+        return escape_unprintable(super().format(record))
+
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002  logging's
         """Return the time in RFC 3339, with milliseconds."""
         moment = datetime.fromtimestamp(record.created, UTC)
@@ -35,8 +41,20 @@ class ConsoleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the message, followed by the extra as ``name=value``."""
-        extra = [f"{name}={value}" for name, value in vars(record).items() if name not in RESERVED_ATTRS]
+        extra = [
+            escape_unprintable(f"{name}={value}")
+            for name, value in vars(record).items()
+            if name not in RESERVED_ATTRS
+        ]
         return "  ".join((super().format(record), *extra))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's
+        """Return the message, with escapes for what a sender could garble the terminal with."""
+        return escape_unprintable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  logging's
+        """Return the traceback, with the same escapes."""
+        return escape_unprintable(super().formatException(ei), keep="\n")
 
 
 def logging_config(level: str, form: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from vigilry_ingest.domain.event import Event, InvalidEntry
 from vigilry_ingest.stream.connection.broker import Broker
-from vigilry_ingest.stream.consuming.dead_letters import DROPPED
+from vigilry_ingest.stream.consuming.dead_letters import DROPPED, FailureClass
 from vigilry_ingest.stream.errors import explain
 from vigilry_ingest.stream.redis_keys import (
     dead_index_key,
@@ -23,12 +23,12 @@ _MAX_LOOKUPS = 20
 
 
 class JobStatus(NamedTuple):
-    """The status of a job for a group."""
+    """The status of a job for a group; ``reason`` is the class of the failure of a dead one."""
 
     status: Literal["queued", "processing", "processed", "dead"]
     event: Event
     attempts: int | None = None
-    reason: str | None = None
+    reason: FailureClass | None = None
 
 
 def find_job_status(
@@ -54,7 +54,7 @@ def find_job_status(
             return _dead(broker, partition, dead_id.decode(), project_id, timeout_s)
         event = _own_event(entries[0][1], project_id) if entries else None
         if event is not None and dead_id and dead_id.decode() == DROPPED:
-            return JobStatus("dead", event, reason="Its dead letter was deleted.")
+            return JobStatus("dead", event, reason=FailureClass.DELETED)
         return None if event is None else _alive(event, entry_id, pending, groups, group)
     return None
 
@@ -94,8 +94,10 @@ def _dead(
     event = _own_event(letters[0][1], project_id)
     if event is None:
         return None
-    reason = fields[b"dead_reason"].decode("utf-8", "replace")
-    return JobStatus("dead", event, int(fields[b"dead_deliveries"]), reason)
+    # The handler's message is for operators: it may have data of others, or a password.
+    reason = FailureClass.read(fields.get(b"dead_class", b""))
+    deliveries = fields.get(b"dead_deliveries", b"")
+    return JobStatus("dead", event, int(deliveries) if deliveries.isdigit() else None, reason)
 
 
 def _alive(event: Event, entry_id: str, pending: list[Any], groups: list[Any], group: str) -> JobStatus:

@@ -190,4 +190,5 @@ def _dead_letter_fields() -> dict[str, str]:
         "dead_reason": "ValueError: no such order",
         "dead_deliveries": "5",
         "dead_at": "2026-11-23T10:31:37.632Z",
+        "dead_class": "handler_failed",
     }

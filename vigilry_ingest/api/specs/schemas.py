@@ -23,6 +23,7 @@ from vigilry_ingest.api.schemas.fields import (
 from vigilry_ingest.api.schemas.json_object import MAX_MEMBERS
 from vigilry_ingest.api.specs.examples import EVENT_ID, JOB_ID, REQUEST_ID
 from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, EventKind, event_kinds
+from vigilry_ingest.stream.consuming.dead_letters import FailureClass
 
 Json = dict[str, Any]
 
@@ -131,7 +132,7 @@ def _response_schemas() -> dict[str, Json]:
             receivedAt=moment,
             processedAt=moment,
             attempts={"type": "integer", "minimum": 1},
-            reason=text,
+            reason=text | {"examples": list(FailureClass)},
         )
         | {
             "examples": [

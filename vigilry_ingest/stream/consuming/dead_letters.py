@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from vigilry_ingest.domain.event import Event, InvalidEntry
@@ -25,7 +26,25 @@ _DROP = Script.from_file("drop.lua")
 _MAX_REASON_LENGTH = 500
 # Lua's unpack is limited to about 8000 values.
 _MAX_SCRIPT_ARGUMENTS = 4000
-_MARKERS = (b"dead_group", b"dead_entry", b"dead_reason", b"dead_deliveries", b"dead_at")
+_MARKERS = (b"dead_group", b"dead_entry", b"dead_reason", b"dead_deliveries", b"dead_at", b"dead_class")
+
+
+class FailureClass(StrEnum):
+    """What a sender may learn of a failure: its class, and not the handler's message."""
+
+    HANDLER_FAILED = "handler_failed"
+    HANDLER_UNAVAILABLE = "handler_unavailable"
+    WORKER_DIED = "worker_died"
+    NOT_AN_EVENT = "not_an_event"
+    DELETED = "deleted"
+
+    @classmethod
+    def read(cls, text: bytes) -> "FailureClass":
+        """Parse a class; dead letters of earlier versions have none."""
+        try:
+            return cls(text.decode())
+        except ValueError:
+            return cls.HANDLER_FAILED
 
 
 class DeadLetter(NamedTuple):
@@ -48,8 +67,8 @@ class DeadLetter(NamedTuple):
 
 
 def dead_letter(
-    client: Any, partition: int, group: str, entry_id: bytes, entry: Mapping[bytes, bytes], *, reason: str,
-    deliveries: int,
+    client: Any, partition: int, group: str, entry_id: bytes, entry: Mapping[bytes, bytes], *,
+    failure_class: FailureClass, reason: str, deliveries: int,
 ) -> None:  # fmt: skip
     """Move an entry to the dead letters and acknowledge it for its group, atomically.
 
@@ -66,13 +85,13 @@ def dead_letter(
         # No event has this many fields, so no job needs the index. A full server has to be emptied first.
         with client.pipeline(transaction=True) as step:
             step.xack(events_key(partition), group, entry_id)
-            values = (group, original_id, reason[:_MAX_REASON_LENGTH], deliveries, now)
+            values = (group, original_id, reason[:_MAX_REASON_LENGTH], deliveries, now, failure_class)
             step.xadd(dead_key(partition), dict(zip(_MARKERS, values, strict=True)) | own)
             step.execute()
         return
     _DEAD_LETTER.run(
         client, (events_key(partition), dead_key(partition), dead_index_key(partition)),
-        group, entry_id, original_id, reason[:_MAX_REASON_LENGTH], deliveries, now, *fields,
+        group, entry_id, original_id, reason[:_MAX_REASON_LENGTH], deliveries, now, failure_class, *fields,
     )  # fmt: skip
 
 
@@ -124,13 +143,15 @@ def _original_id(letter: DeadLetter) -> str:
 
 
 def _parse(partition: int, letter_id: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
+    # An operator may have added an entry by hand.
+    entry_id = fields.get(b"dead_entry", letter_id)
     text = {name: fields.get(name, b"").decode("utf-8", "replace") for name in _MARKERS}
     return DeadLetter(
         id=f"{partition}:{letter_id.decode()}",
-        job_id=job_id_of(fields.get(b"dead_entry", letter_id)),
+        job_id=job_id_of(entry_id if is_entry_id(entry_id) else letter_id),
         group=text[b"dead_group"],
         reason=text[b"dead_reason"],
-        deliveries=int(text[b"dead_deliveries"] or 0),
+        deliveries=int(text[b"dead_deliveries"]) if text[b"dead_deliveries"].isdecimal() else 0,
         died_at=text[b"dead_at"],
         entry={name: value for name, value in fields.items() if name not in _MARKERS},
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vigilry_ingest.domain.handler import Delivered, Handler, TryLater
+from vigilry_ingest.stream.consuming.dead_letters import FailureClass
 from vigilry_ingest.stream.consuming.handler_call import HandlerCall, forget_tracebacks
 from vigilry_ingest.stream.consuming.pending import Delivery, claim
 from vigilry_ingest.stream.consuming.retries import Retry
@@ -174,14 +175,16 @@ class Dispatcher:
         """Parse an entry; one that cannot be handled is dead-lettered."""
         if delivery.attempts > self._max_deliveries:
             self._settlement.dead_letter(
-                delivery, "It was delivered too often without being acknowledged: its worker died or hung."
+                delivery,
+                FailureClass.WORKER_DIED,
+                "It was delivered too often without being acknowledged: its worker died or hung.",
             )
             return None
         try:
             job_id = job_id_of(delivery.entry.get(b"first_entry", delivery.entry_id))
             return Delivered.from_delivery(delivery.entry, job_id, delivery.attempts)
         except ValueError as error:
-            self._settlement.dead_letter(delivery, f"It is not an event: {error}.")
+            self._settlement.dead_letter(delivery, FailureClass.NOT_AN_EVENT, f"It is not an event: {error}.")
             return None
 
     def _call_until_available(self, event: Delivered) -> Exception | None:

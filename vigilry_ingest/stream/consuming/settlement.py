@@ -7,7 +7,7 @@ from typing import Any
 
 from vigilry_ingest.domain.handler import TryLater
 from vigilry_ingest.observability.metrics import worker_events_by
-from vigilry_ingest.stream.consuming.dead_letters import dead_letter
+from vigilry_ingest.stream.consuming.dead_letters import FailureClass, dead_letter
 from vigilry_ingest.stream.consuming.handler_call import forget_tracebacks
 from vigilry_ingest.stream.consuming.pending import Delivery, undo_delivery_count
 from vigilry_ingest.stream.consuming.retries import Retries
@@ -54,7 +54,11 @@ class Settlement:
         elif isinstance(failure, TryLater) and self._stop_flag.is_set():
             self.release([delivery])
         elif delivery.attempts >= self._max_deliveries:
-            self.dead_letter(delivery, f"{type(failure).__name__}: {failure}")
+            is_unavailable = isinstance(failure, TryLater)
+            failure_class = (
+                FailureClass.HANDLER_UNAVAILABLE if is_unavailable else FailureClass.HANDLER_FAILED
+            )
+            self.dead_letter(delivery, failure_class, f"{type(failure).__name__}: {failure}")
         else:
             worker_events_by(self._group, "failed").inc()
             pause_s = self.retries.add(delivery, is_unavailable=isinstance(failure, TryLater))
@@ -70,7 +74,7 @@ class Settlement:
         own = [delivery for delivery in deliveries if delivery.partition in held]
         undo_delivery_count(self._client, self._group, self._name, own)
 
-    def dead_letter(self, delivery: Delivery, reason: str) -> None:
+    def dead_letter(self, delivery: Delivery, failure_class: FailureClass, reason: str) -> None:
         """Make a delivery a dead letter.
 
         Raises redis.RedisError.
@@ -79,5 +83,5 @@ class Settlement:
         _log.error("event %s becomes a dead letter: %s", job_id_of(delivery.entry_id), reason)
         dead_letter(
             self._client, delivery.partition, self._group, delivery.entry_id, delivery.entry,
-            reason=reason, deliveries=delivery.attempts,
+            failure_class=failure_class, reason=reason, deliveries=delivery.attempts,
         )  # fmt: skip
