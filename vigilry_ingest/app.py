@@ -60,6 +60,7 @@ def _make_services(config: Config) -> Services:
         publisher=Publisher(
             broker,
             max_entries=config.stream_max_entries,
+            max_bytes=config.stream_max_bytes,
             durability=config.durability,
             timeout_s=config.publish_timeout_ms / 1000,
             idempotency_ttl_s=config.idempotency_ttl_s,

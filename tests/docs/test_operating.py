@@ -37,7 +37,9 @@ def existing_metrics() -> dict[str, tuple[str, ...]]:
         found[f"{metric._name}{suffix}"] = tuple(metric._labelnames)
     registry = CollectorRegistry()
     registry.register(metrics._Build())
-    registry.register(StreamGauges("redis://127.0.0.1:1", partitions=1, max_entries=1, timeout_s=0.1))
+    registry.register(
+        StreamGauges("redis://127.0.0.1:1", partitions=1, max_entries=1, max_bytes=1, timeout_s=0.1)
+    )
     for family in registry.collect():
         suffix = "_info" if family.type == "info" else ""
         labels = getattr(family, "_labelnames", ())

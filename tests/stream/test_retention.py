@@ -244,7 +244,7 @@ def test_the_lag_is_counted_when_the_server_no_longer_knows_it(
 
 
 def test_the_stats_of_a_broker_without_any_stream_are_empty(commands: Commands) -> None:
-    assert stats(commands) == {"partition": 0, "length": 0, "dead": 0, "groups": {}}
+    assert stats(commands) == {"partition": 0, "length": 0, "bytes": 0, "dead": 0, "groups": {}}
     table = commands.well("events", "stats")
     assert table.splitlines()[0].split()[:3] == ["PARTITION", "ENTRIES", "DEAD"]
 

@@ -55,6 +55,11 @@ class Config:
         whole_number(1, 10**12),
         "maximum number of entries of a partition's stream; a full stream rejects events",
     )
+    stream_max_bytes: int = _setting(
+        1024**3,
+        whole_number(0, 1 << 50),
+        "maximum size of a partition's stream, in bytes of its entries; 0 means any size",
+    )
     durability: str = _setting(
         "memory",
         matching(r"memory|fsync|replicas:[1-9][0-9]?", "memory, fsync, or replicas:N"),

@@ -1,5 +1,6 @@
 """Prometheus collector for the state of the streams and consumer groups, queried at each scrape."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 
@@ -17,10 +18,13 @@ _BUDGET_S = 5.0
 class StreamGauges(Collector):
     """Queries every partition; reports a broker that is down or too slow instead of failing."""
 
-    def __init__(self, url: str, *, partitions: int, max_entries: int, timeout_s: float) -> None:
+    def __init__(
+        self, url: str, *, partitions: int, max_entries: int, max_bytes: int, timeout_s: float
+    ) -> None:
         self._url = url
         self._partitions = partitions
         self._max_entries = max_entries
+        self._max_bytes = max_bytes
         self._timeout_s = timeout_s
 
     def collect(self) -> Iterable[Metric]:
@@ -37,6 +41,10 @@ class StreamGauges(Collector):
             self._partitions - len(states),
         )  # fmt: skip
         yield _gauge("vigilry_stream_max_entries", "VIGILRY_STREAM_MAX_ENTRIES.", self._max_entries)
+        yield _gauge(
+            "vigilry_stream_max_bytes", "VIGILRY_STREAM_MAX_BYTES; +Inf for any size.",
+            self._max_bytes or math.inf,
+        )  # fmt: skip
         yield from _stream_gauges(states)
         yield from _group_gauges(states)
 
@@ -58,10 +66,12 @@ def _stream_gauges(states: Iterable[PartitionState]) -> Iterator[Metric]:
     dead = GaugeMetricFamily(
         "vigilry_stream_dead_letters", "Dead letters in the partition.", labels=["partition"]
     )
+    size = GaugeMetricFamily("vigilry_stream_bytes", "Bytes of these entries.", labels=["partition"])
     for state in states:
         entries.add_metric([str(state.partition)], state.length)
+        size.add_metric([str(state.partition)], state.bytes)
         dead.add_metric([str(state.partition)], state.dead)
-    yield from (entries, dead)
+    yield from (entries, size, dead)
 
 
 def _group_gauges(states: Iterable[PartitionState]) -> Iterator[Metric]:

@@ -76,7 +76,6 @@ _BY_CLASS: dict[type[Exception], tuple[str, str]] = {
     exceptions.TryAgainError: ("broker_cluster_down", "The partition is being moved to another server."),
 }
 _BY_PREFIX = {
-    "STREAMFULL": ("stream_full", "The project's stream is full until its workers have caught up."),
     "MISCONF": ("broker_cannot_persist", "The broker cannot write to its disk and accepts no events."),
     "NOREPLICAS": ("broker_not_durable", "The broker has fewer replicas than it requires."),
 }
@@ -93,7 +92,18 @@ def explain(error: exceptions.RedisError) -> BrokerError:
         return PublishError("idempotency_key_reused", detail, retry_after=None)
     if prefix == "RATELIMITED":
         return RateLimited(int(str(error).split()[1]))
+    if prefix == "STREAMFULL":
+        return _stream_full(error)
     return _broker_error(error, *_BY_PREFIX.get(prefix, ("broker_refused", "The broker rejected the event.")))
+
+
+def _stream_full(error: exceptions.RedisError) -> BrokerError:
+    maximum = str(error).partition(" ")[2]
+    detail = (
+        f"The project's stream has its maximum of {maximum} (VIGILRY_STREAM_MAX_{maximum.upper()}) until its "
+        "workers have caught up."
+    )
+    return _broker_error(error, "stream_full", detail)
 
 
 def _broker_error(error: exceptions.RedisError, code: str, detail: str) -> BrokerError:

@@ -23,6 +23,11 @@ def events_key(partition: int) -> str:
     return f"vigilry:{{{partition}}}:events"
 
 
+def size_key(partition: int) -> str:
+    """Return the key of the hash that counts the bytes of a partition's stream; see entry_size.lua."""
+    return f"vigilry:{{{partition}}}:size"
+
+
 def dead_key(partition: int) -> str:
     """Return the key of a partition's dead-letter stream."""
     return f"vigilry:{{{partition}}}:dead"

@@ -6,10 +6,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from vigilry_ingest.domain.event import Event
+from vigilry_ingest.stream.entry_size import COUNTING
 from vigilry_ingest.stream.redis_keys import entry_id_of, events_key, partition_of
 
 _PAGE_SIZE = 200
 _PAUSE_S = 0.5
+
+_APPEND = (
+    COUNTING
+    + """
+local size = size_of(KEYS[1])
+local id = redis.call('XADD', KEYS[1], '*', unpack(ARGV))
+count_entry(size, id, bytes_of(ARGV, 1, #ARGV), 0)
+"""
+)
 
 
 def replay(
@@ -27,5 +37,5 @@ def replay(
                 yield 0
                 time.sleep(_PAUSE_S)
             fields = [b"for_group", group, b"first_entry", entry_id_of(job_id) or "", *event.to_entry()]
-            client.execute_command("XADD", key, "*", *fields)
+            client.eval(_APPEND, 1, key, *fields)
         yield len(page)

@@ -99,7 +99,7 @@ class Consumer:
             timing=self._timing, on_renewal=lambda: self._end_if_hung(dispatcher),
         )  # fmt: skip
         reader = StreamReader(
-            client, group=self._group, name=self._name, batch=self._limits.batch,
+            client, group=self._group, name=self._name, batch=self._limits.batch, held=leases.held,
             is_cluster=self._address.form == "cluster", timing=self._timing,
         )  # fmt: skip
         with leases:

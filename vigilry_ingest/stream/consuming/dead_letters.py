@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from vigilry_ingest.domain.event import Event, InvalidEntry
 from vigilry_ingest.stream.consuming.scripts import Script
+from vigilry_ingest.stream.entry_size import COUNTING
 from vigilry_ingest.stream.pagination import iter_entries
 from vigilry_ingest.stream.redis_keys import (
     dead_index_key,
@@ -21,7 +22,7 @@ from vigilry_ingest.stream.redis_keys import (
 DROPPED = "dropped"
 
 _DEAD_LETTER = Script.from_file("dead_letter.lua")
-_REQUEUE = Script.from_file("requeue.lua")
+_REQUEUE = Script.from_file("requeue.lua", COUNTING)
 _DROP = Script.from_file("drop.lua")
 _MAX_REASON_LENGTH = 500
 # Lua's unpack is limited to about 8000 values.
@@ -123,7 +124,8 @@ def requeue(client: Any, letter: DeadLetter) -> bool:
     Raises redis.RedisError.
     """
     partition, _, own_id = letter.id.partition(":")
-    keys = (events_key(int(partition)), dead_key(int(partition)), dead_index_key(int(partition)))
+    number = int(partition)
+    keys = (events_key(number), dead_key(number), dead_index_key(number))
     fields = [part for pair in letter.entry.items() for part in pair]
     return _REQUEUE.run(client, keys, own_id, letter.group, _original_id(letter), *fields) is not None
 

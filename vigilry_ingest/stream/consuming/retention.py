@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from vigilry_ingest.stream.consuming.scripts import Script
+from vigilry_ingest.stream.entry_size import COUNTING, query_sizes
 from vigilry_ingest.stream.pagination import iter_entries
 from vigilry_ingest.stream.redis_keys import DEFAULT_GROUP, dead_key, events_key, lease_key
 
-_TRIM = Script.from_file("trim.lua")
+_TRIM = Script.from_file("trim.lua", COUNTING)
 # A group with open entries looks abandoned when all of its consumers have been idle for this long.
 _ABANDONED_S = 3600.0
 # Counting reads whole entries, at each scrape of the metrics.
@@ -29,10 +30,11 @@ class GroupState(NamedTuple):
 
 
 class PartitionState(NamedTuple):
-    """A partition: the number of its entries and dead letters, and its groups."""
+    """A partition: the number of its entries, their bytes, the number of dead letters, and its groups."""
 
     partition: int
     length: int
+    bytes: int
     dead: int
     groups: list[GroupState]
 
@@ -75,6 +77,7 @@ def partition_state(client: Any, partition: int) -> PartitionState:
     return PartitionState(
         partition,
         length,
+        query_sizes(client, [partition])[partition] or 0,
         int(client.xlen(dead_key(partition))),
         [_group_state(client, partition, group, length) for group in _groups(client, key)],
     )

@@ -21,9 +21,9 @@ class Script:
         self._is_flagged = True
 
     @classmethod
-    def from_file(cls, name: str) -> "Script":
-        """Read a script from a file beside this module."""
-        return cls(files("vigilry_ingest.stream.consuming").joinpath(name).read_text())
+    def from_file(cls, name: str, head: str = "") -> "Script":
+        """Read a script from a file beside this module, to run after ``head``."""
+        return cls(head + files("vigilry_ingest.stream.consuming").joinpath(name).read_text())
 
     def run(self, client: Any, keys: tuple[str, ...], *arguments: Any) -> Any:
         """Run the script and return its reply.

@@ -1,6 +1,6 @@
 -- Trim the entries of a stream that every group has acknowledged.
 --
--- KEYS  the stream
+-- KEYS  the stream; see entry_size.lua for its size
 -- ARGV  the default group
 --
 -- Returns the number of trimmed entries. Atomic, so that no group is created and no entry delivered between the check
@@ -42,4 +42,30 @@ for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   end
 end
 
-return has_default and redis.call('XTRIM', KEYS[1], 'MINID', oldest_needed) or 0
+if not has_default then
+  return 0
+end
+local size = size_of(KEYS[1])
+local trimmed = redis.call('XTRIM', KEYS[1], 'MINID', oldest_needed)
+if not size then
+  return trimmed
+end
+local marks = size.key .. ':marks'
+if redis.call('XLEN', KEYS[1]) == 0 then
+  redis.call('DEL', size.key, marks)
+  return trimmed
+end
+local base
+while true do
+  local mark = redis.call('LINDEX', marks, 0)
+  local id, total = string.match(mark or '', '^(%S+) (%S+)$')
+  if not id or not is_lower(id, oldest_needed) then
+    break
+  end
+  base = total
+  redis.call('LPOP', marks)
+end
+if base then
+  redis.call('HSET', size.key, 'base', base)
+end
+return trimmed

@@ -1,9 +1,9 @@
 -- Append one event, in one atomic step with what its idempotency keys and its project's quota ask for.
 --
 -- KEYS  the stream, a marker for each idempotency key, and, where there is a quota, its state
--- ARGV  for each key in its place: the most entries that the stream may have; a marker's life in seconds and its
---       fingerprint, as '86400 fingerprint' (empty where the key alone decides); the quota's events a second and its
---       burst, as 'GCRA 100 50'. Then the entry's names and values
+-- ARGV  for each key in its place: the most entries that the stream may have, and the most bytes, as '1000000 0' (0 bytes
+--       for any); a marker's life in seconds and its fingerprint, as '86400 fingerprint' (empty where the key alone
+--       decides); the quota's events a second and its burst, as 'GCRA 100 50'. Then the entry's names and values
 --
 -- Answers the new entry's id, or, with a quota, {id, 0, events left at once, microseconds until all are}; and {id, 1}
 -- or {id, 1, left, microseconds} when a marker shows that the event was appended before. A marker holds the entry's id
@@ -11,7 +11,7 @@
 -- at which the events let through so far would be due at an even pace; only what is appended counts. Times are
 -- microseconds since 2023, so that a double still resolves fiftieths of one.
 --
--- An event with neither has no argument for them: each costs the server 0.3 us.
+-- An event with neither has no argument for them, because each costs the server time.
 
 local stream = KEYS[1]
 local last_marker = #KEYS
@@ -66,8 +66,14 @@ if known then
   return per_second and {known, 1, left, due - now} or {known, 1}
 end
 
-if redis.call('XLEN', stream) >= tonumber(ARGV[1]) then
-  return redis.error_reply('STREAMFULL the stream has its most entries')
+local max_entries, max_bytes = string.match(ARGV[1], '^(%d+) (%d+)$')
+max_bytes = tonumber(max_bytes)
+local size = size_of(stream)
+if redis.call('XLEN', stream) >= tonumber(max_entries) then
+  return redis.error_reply('STREAMFULL entries')
+end
+if is_full(size, max_bytes) then
+  return redis.error_reply('STREAMFULL bytes')
 end
 
 if per_second then
@@ -79,6 +85,7 @@ if per_second then
 end
 
 local id = redis.call('XADD', stream, '*', unpack(ARGV, #KEYS + 1))
+count_entry(size, id, bytes_of(ARGV, #KEYS + 1, #ARGV), max_bytes)
 for i = 2, last_marker do
   mark(i, id)
 end

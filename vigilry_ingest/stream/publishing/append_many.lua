@@ -1,17 +1,25 @@
 -- Append events that have neither idempotency keys nor a quota, in one atomic step.
 --
 -- KEYS  the stream
--- ARGV  the maximum number of entries in the stream, and for each event the values of all its fields in the order of
+-- ARGV  the maximum numbers of entries and of bytes in the stream, as '1000000 0' (0 bytes for any), and for each event the values of all its fields in the order of
 --       `names`, which the service defines above; the byte 255, which is never UTF-8, is an absent value
 --
--- Returns the new entry's id for each event, and false for each that does not fit into the stream.
+-- Returns the new entry's id for each event, and for each that does not fit into the stream 'entries' or 'bytes': which
+-- maximum is reached.
 
 local stream = KEYS[1]
-local room = tonumber(ARGV[1]) - redis.call('XLEN', stream)
+local max_entries, max_bytes = string.match(ARGV[1], '^(%d+) (%d+)$')
+local free = tonumber(max_entries) - redis.call('XLEN', stream)
+max_bytes = tonumber(max_bytes)
+local size = size_of(stream)
 local ids = {}
 
 for first = 2, #ARGV, #names do
-  if #ids < room then
+  if #ids >= free then
+    ids[#ids + 1] = 'entries'
+  elseif is_full(size, max_bytes) then
+    ids[#ids + 1] = 'bytes'
+  else
     local entry = {'v', version}
     local last = 2
     for i = 1, #names do
@@ -22,9 +30,9 @@ for first = 2, #ARGV, #names do
         last = last + 2
       end
     end
-    ids[#ids + 1] = redis.call('XADD', stream, '*', unpack(entry))
-  else
-    ids[#ids + 1] = false
+    local id = redis.call('XADD', stream, '*', unpack(entry))
+    count_entry(size, id, bytes_of(entry, 1, last), max_bytes)
+    ids[#ids + 1] = id
   end
 end
 

@@ -11,12 +11,17 @@ from redis.exceptions import RedisError, ResponseError
 
 from vigilry_ingest.domain.event import ENTRY_VERSION, Event, Quota
 from vigilry_ingest.stream.connection.node import Command
+from vigilry_ingest.stream.entry_size import COUNTING
 from vigilry_ingest.stream.errors import BrokerError, Moved, explain
 from vigilry_ingest.stream.redis_keys import events_key, marker_key, quota_key
 
 # Upper bound on the events of one call, because nothing else runs on the server meanwhile.
 _MAX_IN_CALL = 100
 _ABSENT = b"\xff"
+
+
+# What the script for many events returns in place of an id.
+_FULL = {reason: explain(ResponseError(f"STREAMFULL {reason.decode()}")) for reason in (b"entries", b"bytes")}
 
 
 class IdempotencyKey(NamedTuple):
@@ -51,7 +56,7 @@ class Script(NamedTuple):
 
 
 def _read_script(name: str, head: str = "") -> Script:
-    source = head + files("vigilry_ingest.stream.publishing").joinpath(name).read_text()
+    source = COUNTING + head + files("vigilry_ingest.stream.publishing").joinpath(name).read_text()
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -89,30 +94,40 @@ class Append(NamedTuple):
             return Moved.read(reply) or explain(reply)
         if self.script is _APPEND:
             return [Appended(reply[0], bool(reply[1]), *reply[2:])]
-        return [_stream_full() if each is None else Appended(each, False) for each in reply]
+        return [_FULL[each].copy() if each in _FULL else Appended(each, False) for each in reply]
 
 
 Outcome = list[Appended | BrokerError] | BrokerError
 KeyedEvent = tuple[Event, Sequence[IdempotencyKey]]
 
 
+class StreamLimits(NamedTuple):
+    """The maximum numbers of entries and of bytes in a stream; 0 bytes for any number."""
+
+    entries: int
+    bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.entries} {self.bytes}"
+
+
 def appends_of(
     events: Sequence[KeyedEvent],
     *,
     partition: int,
-    max_entries: int,
+    limits: StreamLimits,
     ttl_s: int,
     quota: Quota | None = None,
 ) -> list[Append]:
     """Return the calls that append events to their partition, in order."""
     if quota is not None or len(events) == 1:
-        return [_append_one(*each, partition, max_entries, ttl_s, quota) for each in events]
+        return [_append_one(*each, partition, limits, ttl_s, quota) for each in events]
     appends: list[Append] = []
     for has_keys, run in groupby(events, lambda each: bool(each[1])):
         if has_keys:
-            appends += [_append_one(*each, partition, max_entries, ttl_s, None) for each in run]
+            appends += [_append_one(*each, partition, limits, ttl_s, None) for each in run]
         else:
-            appends += _append_many([event for event, _ in run], partition, max_entries)
+            appends += _append_many([event for event, _ in run], partition, limits)
     return appends
 
 
@@ -120,12 +135,12 @@ def _append_one(
     event: Event,
     keys: Sequence[IdempotencyKey],
     partition: int,
-    max_entries: int,
+    limits: StreamLimits,
     ttl_s: int,
     quota: Quota | None,
 ) -> Append:
     names = [events_key(partition)]
-    arguments: list[str | bytes | int] = [max_entries]
+    arguments: list[str | bytes | int] = [str(limits)]
     for key in keys:
         names.append(marker_key(partition, event.project_id, event.environment, key.scope, key.key))
         arguments.append(f"{ttl_s} {key.fingerprint}")
@@ -135,14 +150,10 @@ def _append_one(
     return Append(_APPEND, tuple(names), (*arguments, *event.to_entry()))
 
 
-def _append_many(events: Sequence[Event], partition: int, max_entries: int) -> Iterator[Append]:
+def _append_many(events: Sequence[Event], partition: int, limits: StreamLimits) -> Iterator[Append]:
     for first in range(0, len(events), _MAX_IN_CALL):
         some = events[first : first + _MAX_IN_CALL]
-        arguments: list[str | bytes | int] = [max_entries]
+        arguments: list[str | bytes | int] = [str(limits)]
         for event in some:
             arguments += [_ABSENT if value is None else value for value in msgspec.structs.astuple(event)]
         yield Append(_APPEND_MANY, (events_key(partition),), tuple(arguments), len(some))
-
-
-def _stream_full() -> BrokerError:
-    return explain(ResponseError("STREAMFULL"))

@@ -15,6 +15,7 @@ from vigilry_ingest.stream.publishing.append_script import (
     IdempotencyKey,
     KeyedEvent,
     Outcome,
+    StreamLimits,
     appends_of,
 )
 from vigilry_ingest.stream.publishing.durability import read_durability
@@ -43,6 +44,7 @@ class Publisher:
     Parameters:
         broker: which server has which partition
         max_entries: entries that a partition's stream may have before it refuses more
+        max_bytes: bytes that these entries may have together, 0 for any number
         durability: ``memory``, ``fsync`` or ``replicas:N``; it must hold before an event counts as published
         timeout_s: upper bound on a call, in seconds
         idempotency_ttl_s: how long an idempotency key is remembered, in seconds
@@ -53,6 +55,7 @@ class Publisher:
         broker: Broker,
         *,
         max_entries: int,
+        max_bytes: int,
         durability: str,
         timeout_s: float,
         idempotency_ttl_s: int,
@@ -60,7 +63,7 @@ class Publisher:
         """Prepare; nothing is connected yet. Raises ValueError for the durability."""
         self._broker = broker
         self._durability = read_durability(durability)
-        self._max_entries = max_entries
+        self._limits = StreamLimits(max_entries, max_bytes)
         self._timeout_s = timeout_s
         self._idempotency_ttl_s = idempotency_ttl_s
         self._nodes: dict[Host | None, NodePublisher] = {}
@@ -95,7 +98,7 @@ class Publisher:
         appends = appends_of(
             events,
             partition=partition,
-            max_entries=self._max_entries,
+            limits=self._limits,
             ttl_s=self._idempotency_ttl_s,
             quota=quota,
         )

@@ -18,6 +18,7 @@ def show_metrics() -> Response:
         config.redis_url,
         partitions=config.stream_partitions,
         max_entries=config.stream_max_entries,
+        max_bytes=config.stream_max_bytes,
         timeout_s=config.publish_timeout_ms / 1000,
     )
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -1,0 +1,31 @@
+"""The size of streams in bytes, as the scripts that append entries count it."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from vigilry_ingest.stream.redis_keys import events_key, size_key
+
+# Precedes every script that appends entries.
+COUNTING = files("vigilry_ingest.stream").joinpath("entry_size.lua").read_text()
+
+
+def query_sizes(client: Any, partitions: Sequence[int]) -> dict[int, int | None]:
+    """Return the bytes on the streams of partitions; None for entries that nobody has counted.
+
+    Raises redis.RedisError.
+    """
+    with client.pipeline(transaction=False) as query:
+        for partition in partitions:
+            query.hmget(size_key(partition), "total", "base")
+            query.xlen(events_key(partition))
+        replies = query.execute()
+    return {
+        partition: _size(counted, length)
+        for partition, counted, length in zip(partitions, replies[::2], replies[1::2], strict=True)
+    }
+
+
+def _size(counted: Sequence[bytes | None], length: int) -> int | None:
+    total, base = (int(each or 0) for each in counted)
+    return None if length and not total else total - base
