@@ -146,6 +146,7 @@ def test_what_is_not_http_is_refused_in_the_problem_shape_and_closed(
     assert received.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"application/problem+json" in received
     assert received.count(b"HTTP/1.1") == 1
+    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in received
 
 
 def test_a_client_that_asks_before_it_sends_its_body_is_asked_to_continue(gevent_service: Service) -> None:

@@ -46,6 +46,7 @@ def _problem(status: HTTPStatus, code: str, detail: str, request_id: str) -> byt
     body = json.dumps(problem_of(code, detail, request_id=request_id) | {"status": status}).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nX-Request-Id: {request_id}\r\n"
+        "X-Content-Type-Options: nosniff\r\n"
         f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
