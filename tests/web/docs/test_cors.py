@@ -73,13 +73,13 @@ def test_an_origin_is_compared_exactly_even_if_it_looks_like_a_pattern(service: 
     ]
     with Service(allowed) as open_to_some, open_to_some.client() as client:
 
-        def allowed_origin(origin: str) -> str | None:
+        def allowed_origin(origin: str) -> str:
             answer = client.post("/ingest/events", json={}, headers={"Origin": origin})
-            return answer.headers.get("access-control-allow-origin")
+            return str(answer.headers.get("access-control-allow-origin"))
 
         for origin in ("http://[::1]", "http://[2001:db8::a]:3000", ORIGIN):
             assert allowed_origin(origin) == origin
-        assert [origin for origin in others if allowed_origin(origin)] == []
+        assert {allowed_origin(origin) for origin in others} == {"None"}
 
 
 def test_any_origin_may_be_allowed(service: Service) -> None:

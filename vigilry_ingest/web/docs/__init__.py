@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, abort, render_template, request, send_from_directory
-from werkzeug.utils import safe_join
+from werkzeug.security import safe_join
 
 from vigilry_ingest import __version__
 from vigilry_ingest.api.problems import PROBLEM_TYPES, page_of
