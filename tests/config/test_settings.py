@@ -75,6 +75,8 @@ BAD = [
     ("VIGILRY_CORS_ORIGINS", "https://app.example.com:65536"),
     ("VIGILRY_CORS_ORIGINS", "https://App.example.com"),
     ("VIGILRY_CORS_ORIGINS", "https://..."),
+    ("VIGILRY_CORS_ORIGINS", "http://[:]"),
+    ("VIGILRY_CORS_ORIGINS", "http://[0:0:0:0:0:0:0:1]"),
     *[
         ("VIGILRY_PUBLIC_URL", text)
         for text in (

@@ -18,7 +18,7 @@ from vigilry_ingest.config.settings import Config
 
 DEPLOY = ROOT / "deploy"
 # What opens no port of its own has nothing to ask for its health.
-PORTLESS = {"worker", "migrate"}
+PORTLESS = {"worker", "migrate", "operator"}
 # Of ten, by `systemd-analyze security`; without any hardening it is 9.
 MOST_EXPOSURE = 2.0
 
@@ -79,7 +79,7 @@ def test_the_container_needs_no_root() -> None:
 
 def test_every_service_of_compose_is_hardened_and_watched() -> None:
     services = compose()["services"]
-    assert services.keys() == {"web", "worker", "migrate", "nginx", "valkey", "postgres"}
+    assert services.keys() == {"web", "worker", "operator", "migrate", "nginx", "valkey", "postgres"}
     for name, service in services.items():
         assert service["read_only"], name
         assert service["cap_drop"] == ["ALL"], name
@@ -91,7 +91,9 @@ def test_every_service_of_compose_is_hardened_and_watched() -> None:
 
 def test_compose_starts_with_no_password_of_its_own() -> None:
     text = (DEPLOY / "compose.yaml").read_text()
-    assert set(re.findall(r"\$\{[^}]*\}", text)) == {"${POSTGRES_PASSWORD:?set it}"}
+    assert set(re.findall(r"\$\{[^}]*\}", text)) == {
+        f"${{{name}_PASSWORD:?set it}}" for name in ("POSTGRES", "WEB", "WORKER", "OPERATOR")
+    }
 
 
 def test_what_compose_keeps_is_in_volumes() -> None:
@@ -99,7 +101,7 @@ def test_what_compose_keeps_is_in_volumes() -> None:
     targets = {
         name: {each.split(":")[1] for each in services[name]["volumes"]} for name in ("valkey", "postgres")
     }
-    assert targets == {"valkey": {"/data"}, "postgres": {"/var/lib/postgresql"}}
+    assert targets == {"valkey": {"/data", "/etc/valkey/valkey.acl"}, "postgres": {"/var/lib/postgresql"}}
 
 
 def test_nginx_takes_larger_bodies_than_the_application_which_reads_what_it_refuses() -> None:

@@ -4,9 +4,12 @@ import gzip
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from http.client import HTTPResponse
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -157,6 +160,77 @@ def test_what_is_not_public_is_not_found_from_outside(nginx: Nginx, path: str) -
 @pytest.mark.parametrize("path", ["/health/ready", "/metrics"])
 def test_what_is_not_public_is_there_for_this_machine(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 200
+
+
+def exchange(nginx: Nginx, request: bytes) -> httpx.Response:
+    """Send bytes that no client library would, and return the answer."""
+    address = urlsplit(nginx.url)
+    with socket.create_connection((str(address.hostname), address.port or 80), timeout=10) as connection:
+        connection.sendall(request)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "method_not_allowed"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501, "bad_request"),
+        (b"GET / HTTP/7.0\r\nHost: a\r\n\r\n", 505, "bad_request"),
+        (b"GET / HTTP/1.1\r\n\r\n", 400, "bad_request"),
+    ],
+)
+def test_what_nginx_does_not_implement_is_refused_in_the_same_shape(
+    nginx: Nginx, request_: bytes, status: int, code: str
+) -> None:
+    answer = exchange(nginx, request_)
+    assert answer.status_code == status
+    assert_problem(answer, code)
+    assert ("allow" in answer.headers) is (status == 405)
+
+
+def test_every_answer_forbids_guessing_its_type_and_with_tls_going_back_to_plain_http(
+    nginx: Nginx, client: httpx.Client
+) -> None:
+    paths = ("/", "/ingest/events", "/docs/assets/a.js", "/metrics")
+    answers = [
+        *map(client.get, paths),
+        client.request("TRACE", "/"),
+        client.get("/", headers={"X-Answer": "500"}),
+    ]
+    for answer in answers:
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"], answer.url
+        assert answer.headers.get_list("strict-transport-security") == ["max-age=31536000"], answer.url
+    # A browser must ignore it there (RFC 6797, section 7.2).
+    assert "strict-transport-security" not in httpx.get(nginx.url).headers
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "zone=requests:10m rate=1000r/s;": "zone=requests:10m rate=1r/s;",
+            "requests burst=2000": "requests burst=2",
+        },
+        {"limit_conn connections 500;": "limit_conn connections 1;"},
+    ],
+    ids=["rate", "connections"],
+)
+def test_an_address_that_sends_too_much_is_refused_whatever_its_key(
+    service: Service, changes: dict[str, str]
+) -> None:
+    with Nginx(service.bind, changes=changes) as nginx:
+        with Load(nginx.url, KEY) as load:
+            wait_until(lambda: load.outcomes()[429] > 20, 10, "some are refused")
+        assert load.outcomes().keys() == {200, 429}
+        with Load(nginx.url, KEY), nginx.client() as client:
+            answers = [client.post("/ingest/events", json={}, headers={"X-Api-Key": KEY}) for _ in range(20)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    for answer in refused:
+        assert answer.headers["retry-after"] == "1"
+        assert_problem(answer, "too_many_requests")
 
 
 def test_what_is_no_http_is_refused_in_the_same_shape(nginx: Nginx) -> None:

@@ -13,6 +13,8 @@ from gunicorn.http.wsgi import base_environ
 from gunicorn.workers.base import Worker
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
+from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.sync import SyncWorker
 from gunicorn_h1c import IncompleteError, ParseError, parse_to_wsgi_environ
 
 
@@ -23,7 +25,8 @@ def test_a_parser_reads_bytes_that_have_been_received_already_and_returns_what_f
         parser.unreader.unread(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo")
         there.sendall(b"dyGET /b")
         request = next(parser)
-        assert (request.method, request.path) == ("POST", "/a")
+        assert (request.method, request.path, request.version) == ("POST", "/a", (1, 1))
+        assert request.headers == [("HOST", "a"), ("CONTENT-LENGTH", "4")]
         assert not request.should_close()
         assert parser.finish_body(deadline=None)
         assert parser.unreader.take_buffered() in (b"", b"GET /b")
@@ -50,6 +53,8 @@ def test_the_base_environ_has_what_a_request_does_not_change() -> None:
     [
         (AsyncWorker.handle, ["self", "listener", "client", "addr"]),
         (AsyncWorker.handle_request, ["self", "listener_name", "req", "sock", "addr"]),
+        (SyncWorker.handle_request, ["self", "listener", "req", "client", "addr"]),
+        (ThreadWorker.handle_request, ["self", "req", "conn"]),
         (Worker.handle_error, ["self", "req", "client", "addr", "exc"]),
         (GeventWorker.notify, ["self"]),
     ],

@@ -43,6 +43,18 @@ def get(path: str, *lines: str, version: str = "1.1") -> bytes:
     return "\r\n".join((f"GET {path} HTTP/{version}", "Host: a", *lines, "", "")).encode()
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.0\r\n\r\n",
+        get("/", "Connection: close"),
+        b"GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n",
+    ],
+)
+def test_host_may_be_empty_and_is_not_required_by_http_1_0(service: Service, request_: bytes) -> None:
+    assert exchange(service, request_).split(b" ")[1] == b"200"
+
+
 @pytest.mark.parametrize("path", ["/midway", "/chunked-midway", "/raise", "/split-header"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_an_application_that_fails_is_answered_once_and_the_connection_is_closed(
@@ -131,6 +143,11 @@ def test_a_body_in_pieces_is_received_as_the_application_reads_it(gevent_service
         (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n", 400),
         (b"GET / HTTP/1.1\nHost: a\n\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX-Host: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET http://a/ HTTP/1.1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", 400),
         (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 200 + b"\r\n", 431),
@@ -146,6 +163,7 @@ def test_what_is_not_http_is_refused_in_the_problem_shape_and_closed(
     assert received.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"application/problem+json" in received
     assert received.count(b"HTTP/1.1") == 1
+    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in received
 
 
 def test_a_client_that_asks_before_it_sends_its_body_is_asked_to_continue(gevent_service: Service) -> None:

@@ -442,16 +442,17 @@ def test_a_job_is_found_by_its_own_project_only(engine: Engine, store: Store, pr
     other = new_project()
     mine, theirs = (delivered(each, job_id="bull-1700000000000000001") for each in (project, other))
     store.write([mine, theirs])
-    row = find_job(engine, project, 1700000000000000001)
+    row = find_job(engine, project, "production", 1700000000000000001)
     assert row is not None
     assert row.id == mine.id
-    assert find_job(engine, project, 1700000000000000002) is None
-    assert find_job(engine, new_project(), 1700000000000000001) is None
+    assert find_job(engine, project, "production", 1700000000000000002) is None
+    assert find_job(engine, new_project(), "production", 1700000000000000001) is None
+    assert find_job(engine, project, "development", 1700000000000000001) is None
     both = find_event(engine, job_number=1700000000000000001)
     assert {row.id for row in both} == {mine.id, theirs.id}
     assert [row.id for row in find_event(engine, event_id=mine.id)] == [mine.id]
     assert find_event(engine, event_id="evt_none") == []
-    assert find_job(engine, project, 2**63 - 1) is None
+    assert find_job(engine, project, "production", 2**63 - 1) is None
 
 
 def test_times_are_told_in_utc_whatever_the_zone_of_the_database(postgres: Postgres, project: str) -> None:
@@ -472,7 +473,7 @@ QUESTIONS: dict[str, Callable[[Engine], object]] = {
     ),
     "anybody's by correlation": lambda engine: newest_events(engine, Filter(correlation={"order": "7"}), 9),
     "anybody's newest": lambda engine: newest_events(engine, Filter(), 50),
-    "a project's job": lambda engine: find_job(engine, "p", 7),
+    "a project's job": lambda engine: find_job(engine, "p", "production", 7),
     "anybody's job": lambda engine: find_event(engine, job_number=7),
     "an event": lambda engine: find_event(engine, event_id="evt_1"),
     "a replay of a project": lambda engine: list(oldest_first(engine, Filter(project="p"))),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
 REDIS_SCHEMES = (
@@ -18,7 +19,7 @@ _MAX_DIGITS = 30
 _MAX_PORT = 65_535
 _MAX_SHOWN_LENGTH = 60
 _ORIGIN = re.compile(
-    r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])"
+    r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[(?P<ipv6>[0-9a-f:]+)\])"
     r"(:(?P<port>[1-9][0-9]{0,4}))?",
     re.ASCII,
 )
@@ -97,12 +98,22 @@ def origin_or_none(text: str) -> str:
 
 
 def _is_origin(text: str) -> bool:
-    """Return whether an origin is in a browser's form: lowercase, and without the scheme's default port."""
+    """Return whether an origin is in a browser's form: lowercase, and without the scheme's default port.
+
+    An IPv6 address has its shortest form (RFC 5952).
+    """
     match = _ORIGIN.fullmatch(text)
-    if match is None:
+    if match is None or (match["ipv6"] and not _is_shortest(match["ipv6"])):
         return False
     port = int(match["port"] or 0)
     return port <= _MAX_PORT and port != {"http": 80, "https": 443}[match["scheme"]]
+
+
+def _is_shortest(address: str) -> bool:
+    try:
+        return IPv6Address(address).compressed == address
+    except ValueError:
+        return False
 
 
 def not_empty(text: str) -> str:

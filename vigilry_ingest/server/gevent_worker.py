@@ -13,7 +13,7 @@ from gunicorn.workers import ggevent
 from vigilry_ingest.server.connection import Connection, PendingBody
 from vigilry_ingest.server.plain_request import Head, NotPlain, parse_head
 from vigilry_ingest.server.plain_response import PlainResponse
-from vigilry_ingest.server.workers import ProblemResponses
+from vigilry_ingest.server.workers import ProblemResponses, require_host
 
 # Upper bound in seconds on discarding what gunicorn's reader has left of a body.
 _DISCARD_S = 5.0
@@ -57,6 +57,11 @@ class WebWorker(ProblemResponses, ggevent.GeventWorker):  # type: ignore[misc]  
         finally:
             self._connections.discard(connection)
             util.close(client)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Serve a request that gunicorn has parsed."""
+        require_host(req)
+        super().handle_request(listener_name, req, sock, addr)
 
     def _serve(self, connection: Connection, server: Any, addr: Any) -> None:
         name = server if isinstance(server, str) else server[:2]

@@ -75,6 +75,7 @@ def parse_head(received: bytes, server: Address | str, client: Address | None) -
         or body_length > MAX_BODY_BYTES
         or environ["SERVER_PROTOCOL"] != "HTTP/1.1"
         or environ["REQUEST_METHOD"] not in _METHODS
+        or "HTTP_HOST" not in environ
         or not _PLAIN_PATH.fullmatch(environ["PATH_INFO"])
         or not _PLAIN_QUERY.fullmatch(environ["QUERY_STRING"])
         or environ.get("HTTP_CONNECTION", "close").lower() not in _CONNECTION
@@ -93,7 +94,7 @@ def parse_head(received: bytes, server: Address | str, client: Address | None) -
 
 def _name_server(environ: dict[str, Any], path: str) -> None:
     """Name the server as gunicorn does behind a unix socket: by the Host header, or by the socket's path."""
-    host = environ.get("HTTP_HOST")
+    host = environ["HTTP_HOST"]
     name, *port = host.split(":") if host else (path, "")
     environ["SERVER_NAME"] = name
     environ["SERVER_PORT"] = port[0] if port else "80"

@@ -22,6 +22,22 @@ _SERVER_FAULTS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName
 _MAX_DETAIL_LENGTH = 300
 
 
+class MissingHost(errors.ParseException):  # type: ignore[misc]  # gunicorn's is Any
+    """An HTTP/1.1 request has no Host header (RFC 9112, section 3.2)."""
+
+    def __str__(self) -> str:
+        return "The Host header is missing."
+
+
+def require_host(request: Any) -> None:
+    """Check that a request which gunicorn has parsed has a Host header; HTTP/1.0 does not need one.
+
+    Raises MissingHost.
+    """
+    if request.version >= (1, 1) and not any(name == "HOST" for name, _ in request.headers):
+        raise MissingHost
+
+
 class ProblemResponses:
     """A worker that answers with a problem (RFC 9457) what never reaches the application."""
 
@@ -46,6 +62,7 @@ def _problem(status: HTTPStatus, code: str, detail: str, request_id: str) -> byt
     body = json.dumps(problem_of(code, detail, request_id=request_id) | {"status": status}).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nX-Request-Id: {request_id}\r\n"
+        "X-Content-Type-Options: nosniff\r\n"
         f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -54,6 +71,17 @@ def _problem(status: HTTPStatus, code: str, detail: str, request_id: str) -> byt
 class ProblemSyncWorker(ProblemResponses, SyncWorker):  # type: ignore[misc]  # gunicorn's is Any
     """Serves one request at a time."""
 
+    def handle_request(self, listener: Any, req: Any, client: Any, addr: Any) -> None:
+        """Serve a request that has been parsed."""
+        require_host(req)
+        super().handle_request(listener, req, client, addr)
+
 
 class ProblemThreadWorker(ProblemResponses, ThreadWorker):  # type: ignore[misc]  # gunicorn's is Any
     """Serves one request per thread."""
+
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Serve a request that has been parsed; return whether the connection is kept."""
+        require_host(req)
+        is_kept: bool = super().handle_request(req, conn)
+        return is_kept

@@ -51,15 +51,17 @@ class Filter:
             )
 
 
-def find_job(engine: Engine, project_id: str, job_number: int) -> StoredEvent | None:
-    """Return the event of a project with this job number, or None.
+def find_job(engine: Engine, project_id: str, environment: str, job_number: int) -> StoredEvent | None:
+    """Return the event of a project's environment with this job number, or None.
 
     Raises DatabaseError.
     """
     with session_on(engine) as session:
         return session.scalar(
             select(StoredEvent).where(
-                StoredEvent.project_id == project_id, StoredEvent.job_number == job_number
+                StoredEvent.project_id == project_id,
+                StoredEvent.environment == environment,
+                StoredEvent.job_number == job_number,
             )
         )
 

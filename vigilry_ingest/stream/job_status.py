@@ -31,10 +31,17 @@ class JobStatus(NamedTuple):
     reason: FailureClass | None = None
 
 
+class _Owner(NamedTuple):
+    """Whose keys see a job: those of its project and environment."""
+
+    project_id: str
+    environment: str
+
+
 def find_job_status(
-    broker: Broker, project_id: str, job_id: str, *, group: str, timeout_s: float
+    broker: Broker, project_id: str, environment: str, job_id: str, *, group: str, timeout_s: float
 ) -> JobStatus | None:
-    """Return the status of a project's job for a group, or None if its entry is not found.
+    """Return the status of a job for a group, or None if a project's environment has no such entry.
 
     Raises BrokerError.
     """
@@ -42,6 +49,7 @@ def find_job_status(
     first_id = entry_id_of(job_id)
     if first_id is None:
         return None
+    owner = _Owner(project_id, environment)
     entry_id = first_id
     for _ in range(_MAX_LOOKUPS):
         entries, pending, groups, dead_id = _check_replies(
@@ -51,8 +59,8 @@ def find_job_status(
             entry_id = dead_id[1:].decode()
             continue
         if dead_id and not dead_id.startswith(b">") and dead_id.decode() != DROPPED:
-            return _dead(broker, partition, dead_id.decode(), project_id, timeout_s)
-        event = _own_event(entries[0][1], project_id) if entries else None
+            return _dead(broker, partition, dead_id.decode(), owner, timeout_s)
+        event = _own_event(entries[0][1], owner) if entries else None
         if event is not None and dead_id and dead_id.decode() == DROPPED:
             return JobStatus("dead", event, reason=FailureClass.DELETED)
         return None if event is None else _alive(event, entry_id, pending, groups, group)
@@ -82,16 +90,14 @@ def _check_replies(replies: list[Any]) -> list[Any]:
     return checked
 
 
-def _dead(
-    broker: Broker, partition: int, dead_id: str, project_id: str, timeout_s: float
-) -> JobStatus | None:
+def _dead(broker: Broker, partition: int, dead_id: str, owner: _Owner, timeout_s: float) -> JobStatus | None:
     (letters,) = _check_replies(
         broker.query_partition(partition, [("XRANGE", dead_key(partition), dead_id, dead_id)], timeout_s)
     )
     if not letters:
         return None
     fields = _mapping(letters[0][1])
-    event = _own_event(letters[0][1], project_id)
+    event = _own_event(letters[0][1], owner)
     if event is None:
         return None
     # The handler's message is for operators: it may have data of others, or a password.
@@ -109,13 +115,13 @@ def _alive(event: Event, entry_id: str, pending: list[Any], groups: list[Any], g
     return JobStatus("processed" if is_delivered else "queued", event)
 
 
-def _own_event(fields: Any, project_id: str) -> Event | None:
-    """Parse an entry, or return None if it belongs to another project, as if it did not exist."""
+def _own_event(fields: Any, owner: _Owner) -> Event | None:
+    """Parse an entry, or return None if it belongs to another owner, as if it did not exist."""
     try:
         event = Event.from_entry(_mapping(fields))
     except InvalidEntry:
         return None
-    return event if event.project_id == project_id else None
+    return event if (event.project_id, event.environment) == owner else None
 
 
 def _mapping(flat: Any) -> Mapping[bytes, Any]:

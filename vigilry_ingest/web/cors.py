@@ -1,5 +1,6 @@
 """Cross-origin requests from browsers to the ingest endpoints (Fetch standard, CORS)."""
 
+import re
 from collections.abc import Sequence
 
 from flask import Flask
@@ -21,7 +22,7 @@ def allow_origins(app: Flask, origins: Sequence[str]) -> None:
     CORS(
         app,
         resources={r"/ingest/.*": {}},
-        origins=list(origins),
+        origins=[_exactly(each) for each in origins],
         methods=["GET", "POST"],
         allow_headers=list(_ALLOWED_HEADERS),
         expose_headers=list(_EXPOSED_HEADERS),
@@ -31,3 +32,12 @@ def allow_origins(app: Flask, origins: Sequence[str]) -> None:
         # Requests without an Origin do not learn which origins are allowed.
         always_send=False,
     )
+
+
+def _exactly(origin: str) -> str | re.Pattern[str]:
+    """Return what makes flask-cors compare an origin exactly.
+
+    It reads a text with brackets, such as ``http://[::1]``, as a regular expression for the beginning of an
+    origin.
+    """
+    return origin if origin == "*" else re.compile(rf"{re.escape(origin)}\Z")

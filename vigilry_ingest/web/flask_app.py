@@ -161,6 +161,7 @@ class Application(Flask):
             except Exception as error:
                 response = self.make_response(self.handle_user_exception(error))
         response.headers.add(REQUEST_ID_HEADER, request.request_id)
+        response.headers.add("X-Content-Type-Options", "nosniff")
         if request.caller is not None and (expires_at := request.caller.expires_at) is not None:
             _announce_expiry(response, expires_at)
         record_response(request, response)

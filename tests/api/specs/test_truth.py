@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_database
 
 Document = dict[str, Any]
 PROBLEM = "application/problem+json"
-OF_HTTP = {"server", "date", "connection", "content-type", "content-length"}
+OF_HTTP = {"server", "date", "connection", "content-type", "content-length", "x-content-type-options"}
 
 
 def examples_of(document: Document) -> Iterator[tuple[str, str, Document]]:

@@ -52,6 +52,36 @@ def test_allowed_origins_send_from_a_browser_and_others_do_not(
         sender.close()
 
 
+def test_an_origin_is_compared_exactly_even_if_it_looks_like_a_pattern(service: Service) -> None:
+    allowed = service.settings | {
+        "VIGILRY_CORS_ORIGINS": f"http://[::1], http://[2001:db8::a]:3000, {ORIGIN}"
+    }
+    others = [
+        "http://1",
+        "http://:",
+        "http://1.evil.example",
+        "http://a:3000",
+        "http://a.evil.example",
+        "http://[::1].evil.example",
+        "http://[::1]:3000",
+        "http://[::2]",
+        f"{ORIGIN}.evil.example",
+        "https://appXexample.com",
+        "https://sub.app.example.com",
+        f"{ORIGIN}:8443",
+        "null",
+    ]
+    with Service(allowed) as open_to_some, open_to_some.client() as client:
+
+        def allowed_origin(origin: str) -> str:
+            answer = client.post("/ingest/events", json={}, headers={"Origin": origin})
+            return str(answer.headers.get("access-control-allow-origin"))
+
+        for origin in ("http://[::1]", "http://[2001:db8::a]:3000", ORIGIN):
+            assert allowed_origin(origin) == origin
+        assert {allowed_origin(origin) for origin in others} == {"None"}
+
+
 def test_any_origin_may_be_allowed(service: Service) -> None:
     allowed = service.settings | {"VIGILRY_CORS_ORIGINS": "*"}
     with Service(allowed) as open_to_all, open_to_all.client() as client:

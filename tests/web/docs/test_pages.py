@@ -152,6 +152,41 @@ def test_versioned_files_are_kept_for_a_year(service: Service) -> None:
     assert "max-age=31536000" in answer.headers["cache-control"]
 
 
+def test_large_files_have_a_compressed_copy_for_those_who_accept_it(service: Service) -> None:
+    copies = sorted((ROOT / "vigilry_ingest/web/docs/assets").rglob("*.gz"))
+    assert [copy.stem for copy in copies] == ["swagger-ui-bundle.js", "swagger-ui.css"]
+    with service.client() as client:
+        for copy in copies:
+            path = f"/docs/assets/{copy.parent.name}/{copy.stem}"
+            plain = client.get(path, headers={"Accept-Encoding": "identity, gzip;q=0"})
+            packed = client.get(path, headers={"Accept-Encoding": "gzip"})
+            assert (plain.status_code, packed.status_code) == (200, 200)
+            assert "content-encoding" not in plain.headers
+            assert packed.headers["content-encoding"] == "gzip"
+            assert int(packed.headers["content-length"]) == copy.stat().st_size
+            # The client has decompressed it.
+            assert plain.content == packed.content == copy.with_suffix("").read_bytes()
+            assert plain.headers["content-type"] == packed.headers["content-type"]
+            assert plain.headers["etag"] != packed.headers["etag"]
+            assert plain.headers["vary"] == packed.headers["vary"] == "Accept-Encoding"
+
+
+def test_every_answer_forbids_guessing_its_type(service: Service) -> None:
+    with service.client() as client:
+        answers = [
+            client.get("/docs"),
+            client.get("/docs/assets/style.css"),
+            client.get("/health/live"),
+            client.get("/metrics"),
+            client.get("/nowhere"),
+            client.put("/ingest/events"),
+            client.options("/docs"),
+            client.post("/ingest/events", json={}),
+        ]
+    for answer in answers:
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"], answer.url
+
+
 def test_the_pages_can_be_switched_off(service: Service) -> None:
     with Service(service.settings | {"VIGILRY_DOCS": "off"}) as silent, silent.client() as client:
         for path in (

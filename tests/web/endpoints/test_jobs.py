@@ -39,10 +39,10 @@ class Site:
         self.postgres = postgres
         self.database_url = database_url
 
-    def sender(self, name: str) -> Sender:
-        """Make a sender with a project of its own."""
+    def sender(self, name: str, environment: str = "production") -> Sender:
+        """Make a sender with a project of its own, or for another environment of one that exists."""
         engine = make_engine(self.database_url)
-        minted = mint(engine, name, "production")
+        minted = mint(engine, name, environment)
         engine.dispose()
         return Sender(self.service, self.valkey, minted)
 
@@ -254,6 +254,32 @@ def test_another_projects_job_is_as_unknown_as_one_that_never_was(
     assert refusal_of(look(other, job_id)) == unknown
     assert look(sender, job_id).status_code == 200
     other.close()
+
+
+@pytest.mark.parametrize("environment", ["staging", "development"])
+def test_a_job_of_another_environment_is_unknown_whatever_its_status(
+    site: Site, request: pytest.FixtureRequest, environment: str
+) -> None:
+    site.valkey.ask("FLUSHALL")
+    senders = [site.sender(request.node.name, each) for each in ("production", environment)]
+    for each in senders:
+        request.addfinalizer(each.close)
+    assert len({each.minted.project_id for each in senders}) == 1
+
+    def assert_each_sees_its_own(jobs: list[str], status: str) -> None:
+        for own, other in ((0, 1), (1, 0)):
+            wait_status(senders[own], jobs[own], status)
+            hidden = assert_refused(look(senders[own], jobs[other]), 404, "not_found")
+            never = assert_refused(look(senders[own], "bull-1"), 404, "not_found")
+            assert hidden["detail"] == never["detail"]
+
+    jobs = [post(each) for each in senders]
+    assert_each_sees_its_own(jobs, "queued")
+    with site.storing():
+        assert_each_sees_its_own(jobs, "processed")
+    jobs = [post(each) for each in senders]
+    with site.failing():
+        assert_each_sees_its_own(jobs, "dead")
 
 
 def test_a_dead_job_of_another_project_is_unknown_too(site: Site, sender: Sender) -> None:

@@ -60,8 +60,8 @@ CLIENT = {
     "not_found": ProblemType(
         404,
         "Not found",
-        "The URL does not exist, or the project has no such job.",
-        "Check the URL. Jobs are visible only to keys of their own project.",
+        "The URL does not exist, or the key's project and environment have no such job.",
+        "Check the URL. Jobs are visible only to keys of their own project and environment.",
     ),
     "method_not_allowed": ProblemType(
         405,

@@ -90,6 +90,13 @@ NGINX = {
         "Send the project's API key. Requests with a well-formed key are not counted.",
         retryable=True,
     ),
+    "too_many_requests": ProblemType(
+        429,
+        "Too many requests",
+        "nginx, in front of the service, received too many requests from your address, or too many at once.",
+        "Retry after the delay in Retry-After. Send several events in one request to /ingest/batch.",
+        retryable=True,
+    ),
     "service_unavailable": _unavailable(
         "Service unavailable",
         "nginx, in front of the service, could not reach it or received no response, so the event may or may "

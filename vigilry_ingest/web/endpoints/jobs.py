@@ -20,16 +20,19 @@ def show_job(job_id: str) -> Response:
     # The second query of the store finds an event that was stored and trimmed after the first.
     status = None if number is None else _stored(number) or _on_stream(job_id) or _stored(number)
     if status is None:
-        # The same response for a malformed id and for another project's job, which must not be revealed.
-        abort(404, "Your project has no such job.")
+        # The same response for a malformed id and for a job of another project or environment, which must not
+        # be revealed.
+        abort(404, "The project and environment of your key have no such job.")
     return jsonify({"jobId": job_id, **status})
 
 
 def _stored(number: int) -> dict[str, Any] | None:
     request = this_request()
-    engine, project_id = request.services.engine, request.caller.project_id
+    engine, caller = request.services.engine, request.caller
     timeout_s = request.services.config.publish_timeout_ms / 1000
-    row = run_with_deadline(lambda: find_job(engine, project_id, number), timeout_s)
+    row = run_with_deadline(
+        lambda: find_job(engine, caller.project_id, caller.environment, number), timeout_s
+    )
     if row is None:
         return None
     return {
@@ -44,9 +47,11 @@ def _stored(number: int) -> dict[str, Any] | None:
 
 def _on_stream(job_id: str) -> dict[str, Any] | None:
     request = this_request()
-    broker, project_id = request.services.broker, request.caller.project_id
+    broker, caller = request.services.broker, request.caller
     timeout_s = request.services.config.publish_timeout_ms / 1000
-    job = find_job_status(broker, project_id, job_id, group=DEFAULT_GROUP, timeout_s=timeout_s)
+    job = find_job_status(
+        broker, caller.project_id, caller.environment, job_id, group=DEFAULT_GROUP, timeout_s=timeout_s
+    )
     if job is None:
         return None
     status: dict[str, Any] = {
