@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from vigilry_ingest.api_keys.admission import Admission
 from vigilry_ingest.api_keys.lookup import KeyLookup
 from vigilry_ingest.cli import register_commands
 from vigilry_ingest.config.settings import Config
@@ -65,5 +66,6 @@ def _make_services(config: Config) -> Services:
             timeout_s=config.publish_timeout_ms / 1000,
             idempotency_ttl_s=config.idempotency_ttl_s,
         ),
+        admission=Admission(invalid_per_s=config.invalid_requests_per_s),
         tracing=make_tracing() if config.tracing == "on" else None,
     )

@@ -1,10 +1,11 @@
-"""The services made at start-up: configuration, engine, key lookup, broker, publisher and tracing."""
+"""The services made at start-up: configuration, engine, key lookup, broker, publisher, admission, tracing."""
 
 from dataclasses import dataclass
 
 from flask import Flask, current_app
 from sqlalchemy import Engine
 
+from vigilry_ingest.api_keys.admission import Admission
 from vigilry_ingest.api_keys.lookup import KeyLookup
 from vigilry_ingest.config.settings import Config
 from vigilry_ingest.observability.tracing import Tracing
@@ -23,6 +24,7 @@ class Services:
     keys: KeyLookup
     broker: Broker
     publisher: Publisher
+    admission: Admission
     tracing: Tracing | None = None
 
 

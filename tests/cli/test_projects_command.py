@@ -37,13 +37,19 @@ def test_projects_are_listed_renamed_archived_and_limited(url: str) -> None:
             "projects", "limit", "shop", "--per-second", "5", "--burst", "9", "--json", DATABASE_URL=url
         )
     )
-    assert (limited["per_second"], limited["burst"]) == (5, 9)
+    assert (limited["per_second"], limited["burst"], limited["bytes_per_second"]) == (5, 9, None)
+    said = flask_well("projects", "limit", "shop", "--bytes-per-second", "1000000", DATABASE_URL=url)
+    assert "limit: 1,000,000 bytes/s." in said
+    flask_well(
+        "projects", "limit", "shop", "--per-second", "5", "--burst", "9", "--bytes-per-second", "7000",
+        DATABASE_URL=url,
+    )  # fmt: skip
     flask_well("projects", "rename", "shop", "store", DATABASE_URL=url)
     assert "is archived" in flask_well("projects", "archive", "store", DATABASE_URL=url)
     assert "archived" in flask_well("keys", "list", DATABASE_URL=url)
     table = flask_well("projects", "list", DATABASE_URL=url)
     assert "store" in table
-    assert "5/s, 9 at once" in table
+    assert "5/s, 9 at once, 7,000 bytes/s" in table
     (listed,) = objects(flask_well("projects", "list", "--json", DATABASE_URL=url))
     assert (listed["project"], listed["state"], listed["live_keys"]) == ("store", "archived", 0)
     assert "is archived: restore it with `flask projects unarchive`" in failure_of(
@@ -116,6 +122,9 @@ def test_what_is_mistyped_is_said(url: str) -> None:
         ("limit", "one"),
         ("limit", "one", "--none", "--per-second", "1"),
         ("limit", "one", "--burst", "1"),
+        ("limit", "one", "--burst", "1", "--bytes-per-second", "1"),
+        ("limit", "one", "--bytes-per-second", "0"),
+        ("limit", "one", "--bytes-per-second", "1", "--none"),
         ("limit", "one", "--per-second", "0"),
         ("limit", "one", "--per-second", "1000001"),
         ("rename", "one", " "),

@@ -33,6 +33,7 @@ SAMPLES = {
     "VIGILRY_STREAM_PARTITIONS": Sample(1, "4096", 4096),
     "VIGILRY_STREAM_MAX_ENTRIES": Sample(1_000_000, "5000", 5000),
     "VIGILRY_STREAM_MAX_BYTES": Sample(1 << 30, "0", 0),
+    "VIGILRY_INVALID_REQUESTS_PER_S": Sample(10, "0", 0),
     "VIGILRY_DURABILITY": Sample("memory", "replicas:2", "replicas:2"),
     "VIGILRY_PUBLISH_TIMEOUT_MS": Sample(1000, "250", 250),
     "VIGILRY_IDEMPOTENCY_TTL_S": Sample(86_400, "60", 60),

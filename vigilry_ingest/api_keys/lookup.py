@@ -191,8 +191,7 @@ def _caller(row: ApiKey) -> Caller | None:
     project = row.project
     if project.archived_at is not None:
         return None
-    quota = None
-    if project.rate_per_second is not None and project.burst is not None:
-        quota = Quota(project.rate_per_second, project.burst)
+    limits = Quota(project.rate_per_second or 0, project.burst or 0, project.bytes_per_second or 0)
+    quota = limits if any(limits) else None
     expires_at = None if row.expires_at is None else row.expires_at.timestamp()
     return Caller(row.project_id, row.environment, row.id, row.hint, expires_at, quota)

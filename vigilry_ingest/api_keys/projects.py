@@ -76,7 +76,9 @@ def limit(engine: Engine, name_or_id: str, quota: Quota | None) -> Project:
     Raises UnknownProject, DatabaseError.
     """
     with _changing(engine, name_or_id) as project:
-        project.rate_per_second, project.burst = quota or (None, None)
+        per_second, burst, bytes_per_second = quota or Quota()
+        project.rate_per_second, project.burst = per_second or None, burst or None
+        project.bytes_per_second = bytes_per_second or None
     return project
 
 

@@ -14,13 +14,26 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Take a token if there is one, and return whether there was."""
-        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
-        self._filled_at = now
+        self._fill(now)
         if self._tokens < 1:
             return False
         self._tokens -= 1
         return True
 
+    def charge(self, now: float, cost: float) -> None:
+        """Take tokens that are already spent; there may be fewer than none afterwards."""
+        self._fill(now)
+        self._tokens -= cost
+
+    def wait_s(self, now: float) -> float:
+        """Return the seconds until there is a token, 0 if there is one."""
+        self._fill(now)
+        return max(1 - self._tokens, 0) / self._rate
+
     def give_back(self) -> None:
         """Return a token that should not have counted."""
         self._tokens = min(self._burst, self._tokens + 1)
+
+    def _fill(self, now: float) -> None:
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now

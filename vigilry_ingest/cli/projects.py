@@ -33,6 +33,7 @@ Arguments = ParamSpec("Arguments")
 
 # One event per microsecond, the resolution of the broker's clock.
 _MAX_RATE = 1_000_000
+_MAX_BYTE_RATE = 10**12
 
 projects_group = Group("projects", help="Manage projects.")
 
@@ -112,18 +113,28 @@ def unarchive_command(project: str) -> Project:
 @click.option(
     "--burst", type=click.IntRange(1, _MAX_RATE), help="Events at once.  [default: the value of --per-second]"
 )
+@click.option(
+    "--bytes-per-second", type=click.IntRange(1, _MAX_BYTE_RATE),
+    help="Bytes of events per second, on average and decompressed.",
+)  # fmt: skip
 @click.option("--none", "is_removed", is_flag=True, help="Remove the limit.")
 @json_option
 @_prints_project
-def limit_command(project: str, per_second: int | None, burst: int | None, is_removed: bool) -> Project:
+def limit_command(
+    project: str, per_second: int | None, burst: int | None, bytes_per_second: int | None, is_removed: bool
+) -> Project:
     """Limit how many events PROJECT may send.
 
     Counted exactly across all workers and hosts; each event of a batch counts. Requests over the limit are
-    rejected with 429. Takes effect on all web workers within VIGILRY_KEY_CACHE_TTL_S.
+    rejected with 429. A limit that is not given is removed. Takes effect on all web workers within
+    VIGILRY_KEY_CACHE_TTL_S.
     """
-    if is_removed == (per_second is not None) or (is_removed and burst is not None):
-        raise click.UsageError("Specify either --per-second, optionally with --burst, or --none.")
-    quota = None if per_second is None else Quota(per_second, burst or per_second)
+    is_limited = per_second is not None or bytes_per_second is not None
+    if is_removed == is_limited or (burst is not None and per_second is None):
+        raise click.UsageError(
+            "Specify --per-second, optionally with --burst, or --bytes-per-second, or both; or else --none."
+        )
+    quota = Quota(per_second or 0, burst or per_second or 0, bytes_per_second or 0) if is_limited else None
     return limit(services().engine, project, quota)
 
 
@@ -132,9 +143,12 @@ def _state(project: Project) -> str:
 
 
 def _limit(project: Project) -> str:
-    if project.rate_per_second is None:
-        return "none"
-    return f"{project.rate_per_second:,}/s, {project.burst:,} at once"
+    limits = []
+    if project.rate_per_second is not None:
+        limits.append(f"{project.rate_per_second:,}/s, {project.burst:,} at once")
+    if project.bytes_per_second is not None:
+        limits.append(f"{project.bytes_per_second:,} bytes/s")
+    return ", ".join(limits) or "none"
 
 
 def _as_row(row: ProjectSummary) -> tuple[str | Text, ...]:
@@ -157,6 +171,7 @@ def _as_object(project: Project) -> dict[str, Any]:
         "state": _state(project),
         "per_second": project.rate_per_second,
         "burst": project.burst,
+        "bytes_per_second": project.bytes_per_second,
         "created_at": project.created_at.isoformat(),
         "archived_at": project.archived_at.isoformat() if project.archived_at else None,
     }

@@ -84,6 +84,12 @@ class Config:
         5 * 1024 * 1024, whole_number(1024, 1 << 30), "maximum size of a decompressed request body, in bytes"
     )
     max_batch_events: int = _setting(1000, whole_number(1, 100_000), "maximum number of events in a batch")
+    invalid_requests_per_s: int = _setting(
+        10,
+        whole_number(0, 1_000_000),
+        "how many invalid requests of a project a process reads per second, ten times as many at once; "
+        "0 means any number",
+    )
     metrics_by_project: str = _setting(
         "off", one_of("off", "on"), "whether /metrics also counts events by project, with a series for each"
     )

@@ -9,10 +9,15 @@ ENTRY_VERSION = "1"
 
 
 class Quota(NamedTuple):
-    """A project's rate limit: the sustained events per second, and the largest burst."""
+    """A project's rate limits, each of them 0 where there is none.
 
-    per_second: int
-    burst: int
+    ``per_second`` and ``burst``: the sustained events per second, and the largest number at once.
+    ``bytes_per_second``: the sustained bytes of entries.
+    """
+
+    per_second: int = 0
+    burst: int = 0
+    bytes_per_second: int = 0
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,8 +39,8 @@ class Base(DeclarativeBase):
 class Project(Base):
     """A sending application; its events stay in order on one stream.
 
-    ``rate_per_second`` and ``burst`` are its quota and are set together. The keys of an archived project are
-    rejected.
+    ``rate_per_second`` and ``burst``, which are set together, and ``bytes_per_second`` are its quota. The
+    keys of an archived project are rejected.
     """
 
     __tablename__ = "projects"
@@ -51,6 +51,7 @@ class Project(Base):
     archived_at: Mapped[datetime | None]
     rate_per_second: Mapped[int | None]
     burst: Mapped[int | None]
+    bytes_per_second: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ApiKey(Base):

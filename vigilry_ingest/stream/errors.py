@@ -35,11 +35,13 @@ class PublishError(BrokerError):
 
 
 class RateLimited(PublishError):
-    """The project's quota is exceeded; the next event is accepted after ``retry_after_s``."""
+    """The project's quota of a unit is exceeded; the next event is accepted after ``retry_after_s``."""
 
-    def __init__(self, wait_us: int) -> None:
+    def __init__(self, wait_us: int, unit: str = "events") -> None:
+        self.wait_us = wait_us
+        self.unit = unit
         self.retry_after_s = max(ceil(wait_us / 1e6), 1)
-        detail = "The project has sent more events than its quota allows; this one was not stored."
+        detail = f"The project has sent more {unit} than its quota allows; nothing of this was stored."
         super().__init__("rate_limited", detail, retry_after=self.retry_after_s)
 
 
@@ -91,7 +93,8 @@ def explain(error: exceptions.RedisError) -> BrokerError:
         detail = "This Idempotency-Key was already used with a different body; use a new key for a new event."
         return PublishError("idempotency_key_reused", detail, retry_after=None)
     if prefix == "RATELIMITED":
-        return RateLimited(int(str(error).split()[1]))
+        _, wait_us, unit = str(error).split()
+        return RateLimited(int(wait_us), unit)
     if prefix == "STREAMFULL":
         return _stream_full(error)
     return _broker_error(error, *_BY_PREFIX.get(prefix, ("broker_refused", "The broker rejected the event.")))

@@ -104,6 +104,8 @@ def _results(count: int, rejected: Mapping[int, Result], outcomes: Sequence[Outc
 
 def _respond(request: IngestRequest, results: list[Result], outcomes: Sequence[Outcome]) -> Response:
     limited = next((each for each in outcomes if isinstance(each, RateLimited)), None)
+    if limited is not None:
+        request.services.admission.note_limited(request.caller, limited)
     accepted = sum(result["status"] == "queued" for result in results)
     if not accepted:
         raise NothingAccepted(results, limited)

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
 from vigilry_ingest.api.schemas.faults import InvalidEvent
 from vigilry_ingest.api.schemas.json_object import MalformedJson
+from vigilry_ingest.api_keys.admission import TooManyInvalidRequests
 from vigilry_ingest.api_keys.lookup import KeyStoreUnavailable
 from vigilry_ingest.storage.engine import DatabaseError
 from vigilry_ingest.stream.errors import RETRY_AFTER_S, BrokerError, RateLimited
@@ -68,14 +69,15 @@ def problem(
 def register_errors(app: Flask) -> None:
     """Register a handler for every exception that a view or hook may raise."""
     app.register_error_handler(AuthError, lambda error: problem(error.code, error.detail))
-    app.register_error_handler(BodyError, lambda error: problem(error.code, error.detail))
-    app.register_error_handler(MalformedJson, lambda error: problem("malformed_json", str(error)))
+    app.register_error_handler(BodyError, lambda error: _invalid(error.code, error.detail))
+    app.register_error_handler(MalformedJson, lambda error: _invalid("malformed_json", str(error)))
     app.register_error_handler(
-        IdempotencyKeyError, lambda error: problem("invalid_idempotency_key", str(error))
+        IdempotencyKeyError, lambda error: _invalid("invalid_idempotency_key", str(error))
     )
     app.register_error_handler(InvalidEvent, _invalid_event)
     app.register_error_handler(NothingAccepted, _nothing_accepted)
     app.register_error_handler(RateLimited, _rate_limited)
+    app.register_error_handler(TooManyInvalidRequests, _too_many_invalid)
     app.register_error_handler(BrokerError, _broker_error)
     app.register_error_handler(KeyStoreUnavailable, _key_store_unavailable)
     app.register_error_handler(DatabaseError, _database_error)
@@ -91,14 +93,28 @@ def _invalid_event(error: InvalidEvent) -> Response:
         pointers.append("…")
     noun = "error" if len(errors) == 1 else "errors"
     detail = f"{len(errors)} validation {noun}: {', '.join(pointers)}"
-    return problem("invalid_event", detail, members={"errors": errors})
+    return _invalid("invalid_event", detail, members={"errors": errors})
 
 
 def _nothing_accepted(error: NothingAccepted) -> Response:
     members = {"results": error.results}
     if error.limited is not None:
         return _limited(error.limited, str(error), members)
-    return problem(error.code, str(error), members=members)
+    return _invalid(error.code, str(error), members=members)
+
+
+def _invalid(code: str, detail: str, *, members: Mapping[str, Any] | None = None) -> Response:
+    """Return a problem for an invalid request, which counts if its body was read."""
+    request = this_request()
+    if request.body_bytes is not None and request.caller is not None:
+        size = max(request.body_bytes, request.content_bytes)
+        request.services.admission.note_invalid(request.caller, size)
+    return problem(code, detail, members=members)
+
+
+def _too_many_invalid(error: TooManyInvalidRequests) -> Response:
+    detail = "Too many of the project's recent requests were invalid; this one was not read."
+    return problem("too_many_invalid_requests", detail, retry_after=error.retry_after_s)
 
 
 def _broker_error(error: BrokerError) -> Response:

@@ -10,6 +10,7 @@ from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import EventKind
 from vigilry_ingest.domain.json_object import JsonObject
 from vigilry_ingest.observability.tracing import checked_traceparent, traceparent_of
+from vigilry_ingest.stream.errors import RateLimited
 from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
 from vigilry_ingest.web.flask_app import RawResponse
 from vigilry_ingest.web.rate_limit_headers import quota_headers
@@ -29,7 +30,11 @@ def ingest(request: IngestRequest, kind: EventKind, body: JsonObject) -> Respons
     """
     event = kind.build(body, new_metadata(request))
     quota = request.caller.quota
-    published = request.services.publisher.publish(event, idempotency_keys(kind, event, body), quota)
+    try:
+        published = request.services.publisher.publish(event, idempotency_keys(kind, event, body), quota)
+    except RateLimited as error:
+        request.services.admission.note_limited(request.caller, error)
+        raise
     request.event_counts = (EventCount(kind.name, "duplicate" if published.is_replay else "accepted"),)
     headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
     if published.is_replay:

@@ -1,5 +1,6 @@
 """RateLimit header fields (draft-ietf-httpapi-ratelimit-headers)."""
 
+from collections.abc import Iterator
 from math import ceil
 
 from vigilry_ingest.domain.event import Quota
@@ -12,16 +13,24 @@ def quota_headers(quota: Quota | None, outcome: Published | RateLimited) -> list
 
     ``r`` is the number of events that may be sent at once; ``t`` is the number of seconds until the quota is
     fully restored or, after a rate-limited request, until the next event is allowed, as in Retry-After. The
-    window ``w`` is the shortest in which both rate and burst hold.
+    window ``w`` is the shortest in which both rate and burst hold. What remains of a quota of bytes is not
+    stated, except that nothing does.
     """
     if quota is None:
         return []
+    headers = [("RateLimit-Policy", ", ".join(_policies(quota)))]
     if isinstance(outcome, RateLimited):
-        remaining, reset_s = 0, outcome.retry_after_s
-    else:
-        remaining, reset_s = outcome.remaining or 0, ceil(outcome.reset_us / 1e6)
-    limit = max(quota)
-    return [
-        ("RateLimit-Policy", f'"project";q={limit};w={ceil(limit / quota.per_second)}'),
-        ("RateLimit", f'"project";r={remaining};t={reset_s}'),
-    ]
+        name = "bytes" if outcome.unit == "bytes" else "project"
+        headers.append(("RateLimit", f'"{name}";r=0;t={outcome.retry_after_s}'))
+    elif outcome.remaining is not None:
+        reset_s = ceil(outcome.reset_us / 1e6)
+        headers.append(("RateLimit", f'"project";r={outcome.remaining};t={reset_s}'))
+    return headers
+
+
+def _policies(quota: Quota) -> Iterator[str]:
+    if quota.per_second:
+        limit = max(quota.per_second, quota.burst)
+        yield f'"project";q={limit};w={ceil(limit / quota.per_second)}'
+    if quota.bytes_per_second:
+        yield f'"bytes";q={quota.bytes_per_second};qu="content-bytes";w=1'

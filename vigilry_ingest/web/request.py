@@ -37,6 +37,7 @@ class IngestRequest(Request):
         request_id: the sender's X-Request-Id if it is valid, else ``req_`` and the ULID
         caller: set by ``require_key``; None before it, and outside /ingest
         body_bytes: the size of the body on the wire; None until it is read
+        content_bytes: the size of the body once it is decompressed
         event_counts: what became of the request's events, for the metrics
         span: the request's span, if it is traced
         refusal: the error code of the response; empty for success
@@ -46,6 +47,7 @@ class IngestRequest(Request):
     services: Services
     caller = cast(Caller, None)
     body_bytes: int | None = None
+    content_bytes = 0
     event_counts: Sequence[EventCount] = ()
     span: Span | None = None
     refusal = ""

@@ -75,7 +75,9 @@ def _read_text(request: IngestRequest) -> bytes:
     body = _read_bytes(request.environ, config.max_body_bytes)
     request.body_bytes = len(body)
     coding = request.environ.get("HTTP_CONTENT_ENCODING")
-    return body if coding is None else _decode(body, coding.strip().lower(), config)
+    content = body if coding is None else _decode(body, coding.strip().lower(), config)
+    request.content_bytes = len(content)
+    return content
 
 
 def _decode(body: bytes, coding: str, config: Config) -> bytes:

@@ -107,4 +107,11 @@ CLIENT = {
         "Retry after the delay in Retry-After. The RateLimit header shows the remaining quota.",
         retryable=True,
     ),
+    "too_many_invalid_requests": ProblemType(
+        429,
+        "Too many invalid requests",
+        "Too many of the project's recent requests were invalid. This one was not read.",
+        "Fix the errors that the earlier responses list, and retry after the delay in Retry-After.",
+        retryable=True,
+    ),
 }

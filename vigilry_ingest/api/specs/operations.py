@@ -14,7 +14,7 @@ _KEY_PROBLEMS = ("missing_api_key", "invalid_api_key", *_ANY_PROBLEMS, "key_stor
 _BODY_PROBLEMS = (
     "malformed_json", "invalid_event", "invalid_idempotency_key", "invalid_encoding", "incomplete_body",
     "body_too_large", "unsupported_media_type", "unsupported_encoding", "idempotency_key_reused",
-    "rate_limited",
+    "rate_limited", "too_many_invalid_requests",
 )  # fmt: skip
 _INGESTION_PROBLEMS = (*_KEY_PROBLEMS, *_BODY_PROBLEMS, *BROKER)
 # Broker errors that a read can cause.

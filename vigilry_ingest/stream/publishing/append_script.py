@@ -146,7 +146,7 @@ def _append_one(
         arguments.append(f"{ttl_s} {key.fingerprint}")
     if quota is not None:
         names.append(quota_key(partition, event.project_id))
-        arguments.append(f"GCRA {quota.per_second} {quota.burst}")
+        arguments.append("GCRA {} {} {}".format(*quota))
     return Append(_APPEND, tuple(names), (*arguments, *event.to_entry()))
 
 

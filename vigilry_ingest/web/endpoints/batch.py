@@ -13,4 +13,5 @@ blueprint = Blueprint("batch", __name__)
 def accept_batch() -> Response:
     """Accept several events of any kind."""
     request = this_request()
+    request.services.admission.check(request.caller)
     return ingest_batch(request, read_items(request))

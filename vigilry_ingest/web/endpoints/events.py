@@ -15,6 +15,7 @@ def event_blueprint(kind: EventKind) -> Blueprint:
     @blueprint.post(kind.path)
     def accept_event() -> Response:
         request = this_request()
+        request.services.admission.check(request.caller)
         return ingest(request, kind, read_object(request))
 
     return blueprint
