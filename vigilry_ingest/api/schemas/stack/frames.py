@@ -14,7 +14,7 @@ MAX_FRAMES = 250
 MAX_CHAINED = 10
 """Maximum number of causes of the main exception; the nearest ones are kept."""
 
-MAX_LINES = 20_000
+MAX_LINES = 10_000
 """Maximum number of lines that are read, half from each end, to bound the cost of many short lines."""
 
 _MAX_INT = 2**63 - 1

@@ -31,6 +31,8 @@ _NO_FILE = {"<anonymous>", "native", "native code", "unknown location"}
 # Node abbreviates values that are not errors to these.
 _NOT_ERRORS = {"Object", "Array", "Function", "Circular"}
 
+_MAX_LOCATION_LENGTH = 4096
+
 _Location = tuple[str | None, int | None, int | None]
 
 
@@ -105,7 +107,12 @@ class _Reader:
             if block or len(self.drafts) > 1:
                 self.open = None
         elif draft.head or line.strip():
-            draft.head.append(line.removeprefix(" " * (self.depth or 0)))
+            draft.head.append(_without_indent(line, self.depth or 0))
+
+
+def _without_indent(line: str, depth: int) -> str:
+    """Remove an indentation of spaces, if the line has it; takes no longer than the line is."""
+    return line[depth:] if len(line) >= depth and not line[:depth].strip(" ") else line
 
 
 def _unwrap(line: str) -> str | None:
@@ -134,9 +141,9 @@ def _read_frame(line: str) -> Frame | None:
 
 
 def _last_opening(text: str) -> int:
-    """Return the position of the parenthesis that the last one closes."""
+    """Return the position of the parenthesis that the last one closes, or -1 if it is too far away."""
     depth = 0
-    for position in range(len(text) - 1, -1, -1):
+    for position in range(len(text) - 1, max(len(text) - _MAX_LOCATION_LENGTH, 0) - 1, -1):
         if text[position] == ")":
             depth += 1
         elif text[position] == "(":
