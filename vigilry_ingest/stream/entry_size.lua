@@ -1,43 +1,43 @@
 -- The size of a stream in bytes, counted as entries are appended, because a server does not know it.
 --
--- A hash beside the stream has the bytes of all entries so far (total), of those known to be trimmed (base), and the total
--- at the last mark (marked). A mark is made every few megabytes, with the id of the last entry and the total. When
--- trimming has passed a mark, its total becomes the base, so the size is exact to the distance of two marks: see trim.lua.
+-- A counter beside the stream has the bytes of its entries. Every few megabytes a mark is added to a list: the id of the
+-- last entry, and the bytes of all entries up to it, trimmed ones included. When trimming has passed a mark, the counter
+-- loses the bytes between it and the mark before, which leaves the list; so the size is exact to the distance of marks.
+--
+-- Counter and marks are in the slot of the stream, and no keys of the scripts: while a cluster moves the slot, one of them
+-- can be on another node. Then nothing is counted, as for a stream whose first entries were not.
 
--- The hash is in the slot of the stream, and no key of the scripts: while a cluster moves the slot, one of the two can be
--- on another node. Then nothing is counted, as for a stream whose first entries were not.
+local MARK_BYTES = 2097152
 
-local MARK_BYTES = 4194304
+local function size_key(stream)
+  return string.sub(stream, 1, -7) .. 'size'
+end
 
-local function size_of(stream)
-  local key = string.gsub(stream, 'events$', 'size')
-  local known = redis.pcall('HMGET', key, 'total', 'base', 'marked')
-  if known.err or (not known[1] and redis.call('XLEN', stream) > 0) then
+-- Count entries that are about to be appended. Returns the size with them, or nil if the stream is not counted.
+local function add_bytes(stream, bytes)
+  local size = redis.pcall('INCRBY', size_key(stream), bytes)
+  if type(size) ~= 'number' then
     return nil
   end
-  return {
-    key = key,
-    total = tonumber(known[1] or 0),
-    base = tonumber(known[2] or 0),
-    marked = tonumber(known[3] or 0),
-  }
+  if size == bytes and redis.call('XLEN', stream) > 0 then
+    redis.call('DEL', size_key(stream))
+    return nil
+  end
+  return size
 end
 
-local function is_full(size, max_bytes)
-  return size and max_bytes > 0 and size.total - size.base >= max_bytes
-end
-
-local function count_entry(size, id, bytes, max_bytes)
-  if not size then
+-- Add a mark if the bytes that ended with an entry completed the distance of two.
+local function mark_size(stream, size, bytes, max_bytes, id)
+  local distance = max_bytes > 0 and math.min(MARK_BYTES, max_bytes / 64) or MARK_BYTES
+  if not size or math.floor(size / distance) == math.floor((size - bytes) / distance) then
     return
   end
-  size.total = redis.call('HINCRBY', size.key, 'total', bytes)
-  local step = max_bytes > 0 and math.min(MARK_BYTES, max_bytes / 64) or MARK_BYTES
-  if size.total - size.marked >= step then
-    size.marked = size.total
-    redis.call('RPUSH', size.key .. ':marks', string.format('%s %.0f', id, size.total))
-    redis.call('HSET', size.key, 'marked', size.total)
+  local marks = size_key(stream) .. ':marks'
+  local trimmed = string.match(redis.call('LINDEX', marks, 0) or '', ' (%d+)$')
+  if not trimmed then
+    redis.call('RPUSH', marks, '0-0 0')
   end
+  redis.call('RPUSH', marks, string.format('%s %.0f', id, size + (trimmed or 0)))
 end
 
 local function bytes_of(arguments, first, last)

@@ -17,7 +17,7 @@ def query_sizes(client: Any, partitions: Sequence[int]) -> dict[int, int | None]
     """
     with client.pipeline(transaction=False) as query:
         for partition in partitions:
-            query.hmget(size_key(partition), "total", "base")
+            query.get(size_key(partition))
             query.xlen(events_key(partition))
         replies = query.execute()
     return {
@@ -26,6 +26,5 @@ def query_sizes(client: Any, partitions: Sequence[int]) -> dict[int, int | None]
     }
 
 
-def _size(counted: Sequence[bytes | None], length: int) -> int | None:
-    total, base = (int(each or 0) for each in counted)
-    return None if length and not total else total - base
+def _size(counted: bytes | None, length: int) -> int | None:
+    return None if length and not counted else int(counted or 0)

@@ -24,7 +24,7 @@ def events_key(partition: int) -> str:
 
 
 def size_key(partition: int) -> str:
-    """Return the key of the hash that counts the bytes of a partition's stream; see entry_size.lua."""
+    """Return the key of the counter of the bytes of a partition's stream; see entry_size.lua."""
     return f"vigilry:{{{partition}}}:size"
 
 

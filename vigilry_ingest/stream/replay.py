@@ -15,9 +15,10 @@ _PAUSE_S = 0.5
 _APPEND = (
     COUNTING
     + """
-local size = size_of(KEYS[1])
+local bytes = bytes_of(ARGV, 1, #ARGV)
+local size = add_bytes(KEYS[1], bytes)
 local id = redis.call('XADD', KEYS[1], '*', unpack(ARGV))
-count_entry(size, id, bytes_of(ARGV, 1, #ARGV), 0)
+mark_size(KEYS[1], size, bytes, 0, id)
 """
 )
 

@@ -9,8 +9,9 @@
 if redis.call('XDEL', KEYS[2], ARGV[1]) == 0 then
   return nil
 end
-local size = size_of(KEYS[1])
+local bytes = bytes_of(ARGV, 2, #ARGV)
+local size = add_bytes(KEYS[1], bytes)
 local id = redis.call('XADD', KEYS[1], '*', 'for_group', ARGV[2], 'first_entry', ARGV[3], unpack(ARGV, 4))
-count_entry(size, id, bytes_of(ARGV, 2, #ARGV), 0)
+mark_size(KEYS[1], size, bytes, 0, id)
 redis.call('HSET', KEYS[3], ARGV[2] .. ' ' .. ARGV[3], '>' .. id)
 return id

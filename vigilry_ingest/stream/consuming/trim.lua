@@ -45,27 +45,21 @@ end
 if not has_default then
   return 0
 end
-local size = size_of(KEYS[1])
 local trimmed = redis.call('XTRIM', KEYS[1], 'MINID', oldest_needed)
-if not size then
-  return trimmed
-end
-local marks = size.key .. ':marks'
+
+-- As in entry_size.lua, the counter and its marks can be on another node.
+local size = size_key(KEYS[1])
+local marks = size .. ':marks'
 if redis.call('XLEN', KEYS[1]) == 0 then
-  redis.call('DEL', size.key, marks)
+  redis.pcall('DEL', size, marks)
   return trimmed
 end
-local base
 while true do
-  local mark = redis.call('LINDEX', marks, 0)
-  local id, total = string.match(mark or '', '^(%S+) (%S+)$')
+  local passed = redis.pcall('LRANGE', marks, 0, 1)
+  local id, total = string.match(passed[2] or '', '^(%S+) (%S+)$')
   if not id or not is_lower(id, oldest_needed) then
-    break
+    return trimmed
   end
-  base = total
   redis.call('LPOP', marks)
+  redis.call('DECRBY', size, total - string.match(passed[1], '(%S+)$'))
 end
-if base then
-  redis.call('HSET', size.key, 'base', base)
-end
-return trimmed

@@ -92,12 +92,8 @@ end
 
 local max_entries, max_bytes = string.match(ARGV[1], '^(%d+) (%d+)$')
 max_bytes = tonumber(max_bytes)
-local size = size_of(stream)
 if redis.call('XLEN', stream) >= tonumber(max_entries) then
   return redis.error_reply('STREAMFULL entries')
-end
-if is_full(size, max_bytes) then
-  return redis.error_reply('STREAMFULL bytes')
 end
 
 if has_quota then
@@ -114,9 +110,14 @@ if has_quota then
   end
 end
 
-local id = redis.call('XADD', stream, '*', unpack(ARGV, #KEYS + 1))
 local bytes = bytes_of(ARGV, #KEYS + 1, #ARGV)
-count_entry(size, id, bytes, max_bytes)
+local size = add_bytes(stream, bytes)
+if max_bytes > 0 and size and size - bytes >= max_bytes then
+  redis.call('DECRBY', size_key(stream), bytes)
+  return redis.error_reply('STREAMFULL bytes')
+end
+local id = redis.call('XADD', stream, '*', unpack(ARGV, #KEYS + 1))
+mark_size(stream, size, bytes, max_bytes, id)
 for i = 2, last_marker do
   mark(i, id)
 end

@@ -1,8 +1,9 @@
 -- Append events that have neither idempotency keys nor a quota, in one atomic step.
 --
 -- KEYS  the stream
--- ARGV  the maximum numbers of entries and of bytes in the stream, as '1000000 0' (0 bytes for any), and for each event the values of all its fields in the order of
---       `names`, which the service defines above; the byte 255, which is never UTF-8, is an absent value
+-- ARGV  the maximum numbers of entries and of bytes in the stream, as '1000000 0' (0 bytes for any), and for each event
+--       the values of all its fields in the order of `names`, which the service defines above; the byte 255, which is
+--       never UTF-8, is an absent value
 --
 -- Returns the new entry's id for each event, and for each that does not fit into the stream 'entries' or 'bytes': which
 -- maximum is reached.
@@ -11,13 +12,14 @@ local stream = KEYS[1]
 local max_entries, max_bytes = string.match(ARGV[1], '^(%d+) (%d+)$')
 local free = tonumber(max_entries) - redis.call('XLEN', stream)
 max_bytes = tonumber(max_bytes)
-local size = size_of(stream)
+local size = add_bytes(stream, 0)
+local added = 0
 local ids = {}
 
 for first = 2, #ARGV, #names do
   if #ids >= free then
     ids[#ids + 1] = 'entries'
-  elseif is_full(size, max_bytes) then
+  elseif max_bytes > 0 and size and size + added >= max_bytes then
     ids[#ids + 1] = 'bytes'
   else
     local entry = {'v', version}
@@ -31,9 +33,14 @@ for first = 2, #ARGV, #names do
       end
     end
     local id = redis.call('XADD', stream, '*', unpack(entry))
-    count_entry(size, id, bytes_of(entry, 1, last), max_bytes)
+    local bytes = bytes_of(entry, 1, last)
+    added = added + bytes
+    mark_size(stream, size and size + added, bytes, max_bytes, id)
     ids[#ids + 1] = id
   end
 end
 
+if size and added > 0 then
+  redis.call('INCRBY', size_key(stream), added)
+end
 return ids
