@@ -92,7 +92,7 @@ def _decode_elements(text: bytes, limit: int) -> list[msgspec.Raw]:
     except msgspec.ValidationError:
         # Any value is a valid element, so there are too many.
         raise TooMany from None
-    return [raw for raw in msgspec.structs.astuple(array) if len(raw)]
+    return list(filter(len, msgspec.structs.astuple(array)))
 
 
 @lru_cache(maxsize=8)

@@ -162,7 +162,8 @@ class Correlation(Object):
     def from_raw(self, raw: msgspec.Raw) -> bytes | None:
         """Return an object's text, or None for a null where that is allowed."""
         text = super().from_raw(raw)
-        if text is not None and self._excess(text):
+        # Most are too short for any of the limits.
+        if text is not None and len(text) > MAX_NAME_LENGTH and self._excess(text):
             raise ValueError("not a correlation")
         return text
 
@@ -174,9 +175,6 @@ class Correlation(Object):
 
     def _excess(self, text: bytes) -> str | None:
         """Return the key of the error message for a limit that an object exceeds, or None."""
-        if len(text) <= MAX_NAME_LENGTH:
-            # Too short for any of the limits, as most are.
-            return None
         try:
             members = split_members(replace_lone_surrogates(text), MAX_CORRELATIONS)
         except TooMany:

@@ -24,16 +24,17 @@ for first = 2, #ARGV, #names do
   else
     local entry = {'v', version}
     local last = 2
+    local bytes = #'v' + #version
     for i = 1, #names do
       local value = ARGV[first + i - 1]
       if value ~= '\255' then
         entry[last + 1] = names[i]
         entry[last + 2] = value
         last = last + 2
+        bytes = bytes + #names[i] + #value
       end
     end
     local id = redis.call('XADD', stream, '*', unpack(entry))
-    local bytes = bytes_of(entry, 1, last)
     added = added + bytes
     mark_size(stream, size and size + added, bytes, max_bytes, id)
     ids[#ids + 1] = id
