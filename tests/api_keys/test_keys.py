@@ -22,8 +22,9 @@ from sqlalchemy import Engine, MetaData, event, select, text
 from tests.fixtures.databases import dispose
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.waiting import wait_until
+from vigilry_ingest.api_keys.cached_lookup import KeyStoreUnavailable
 from vigilry_ingest.api_keys.format import ENVIRONMENTS, is_well_formed, new_key
-from vigilry_ingest.api_keys.lookup import KeyLookup, KeyStoreUnavailable
+from vigilry_ingest.api_keys.lookup import KeyLookup
 from vigilry_ingest.api_keys.registry import Minted, UnknownKey, list_keys, mint, revoke
 from vigilry_ingest.storage.engine import make_engine
 from vigilry_ingest.storage.migrate import upgrade

@@ -34,7 +34,7 @@ def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All settings with their deerrors; environment variables have the uppercase name after ``VIGILRY_``."""
+    """All settings with their defaults; environment variables have the uppercase name after ``VIGILRY_``."""
 
     database_url: str = _setting(
         "sqlite:///var/vigilry.db", not_empty, "SQLAlchemy URL of the database of projects, keys and events"

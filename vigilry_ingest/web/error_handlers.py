@@ -11,7 +11,7 @@ from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
 from vigilry_ingest.api.schemas.faults import InvalidEvent
 from vigilry_ingest.api.schemas.json_object import MalformedJson
 from vigilry_ingest.api_keys.admission import TooManyInvalidRequests
-from vigilry_ingest.api_keys.lookup import KeyStoreUnavailable
+from vigilry_ingest.api_keys.cached_lookup import KeyStoreUnavailable
 from vigilry_ingest.storage.engine import DatabaseError
 from vigilry_ingest.stream.errors import RETRY_AFTER_S, BrokerError, RateLimited
 from vigilry_ingest.web.auth import AuthError
