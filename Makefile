@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FIRST_KEY := var/first-key.txt
+SECRETS_KEY := var/secrets.key
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast ledger bench lint english format check docs lock clean
@@ -22,7 +23,7 @@ $(INSTALLED): requirements.lock setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: setup $(FIRST_KEY) ## Run the service, a worker and a broker on 127.0.0.1:4100; Ctrl-C stops them
+run: setup $(FIRST_KEY) $(SECRETS_KEY) ## Run the service, a worker and a broker on 127.0.0.1:4100; Ctrl-C stops them
 	@chmod -R go= var
 	@umask 077 && $(BIN)/flask db upgrade
 	@$(BIN)/python -c '$(SHOW_FIRST_EVENT)' < $(FIRST_KEY)
@@ -44,6 +45,11 @@ $(FIRST_KEY): | setup
 	@umask 077 && $(BIN)/flask db upgrade
 	@umask 077 && $(BIN)/flask keys mint demo --environment development --name "make run" > $@.new
 	@umask 077 && head -n 1 $@.new > $@ && rm $@.new
+
+# Encrypts the secrets of webhook sources.
+$(SECRETS_KEY): | setup
+	@mkdir -m 700 -p var
+	@umask 077 && $(BIN)/flask secrets new-key > $@.new && mv $@.new $@
 
 test: setup ## Run all tests against real servers
 	@$(BIN)/python -m tests

@@ -5,7 +5,7 @@ from flask import Flask
 from vigilry_ingest.api_keys.admission import Admission
 from vigilry_ingest.api_keys.lookup import KeyLookup
 from vigilry_ingest.cli import register_commands
-from vigilry_ingest.config.settings import Config
+from vigilry_ingest.config.settings import Config, ConfigError
 from vigilry_ingest.observability.tracing import make_tracing
 from vigilry_ingest.services import Services, attach
 from vigilry_ingest.storage.engine import make_engine
@@ -13,11 +13,13 @@ from vigilry_ingest.stream.connection.broker import Broker
 from vigilry_ingest.stream.publishing.publisher import Publisher
 from vigilry_ingest.web import docs
 from vigilry_ingest.web.cors import allow_origins
-from vigilry_ingest.web.endpoints import health, ingest_blueprint, metrics
+from vigilry_ingest.web.endpoints import health, hooks, ingest_blueprint, metrics
 from vigilry_ingest.web.error_handlers import register_errors
 from vigilry_ingest.web.flask_app import Application
 from vigilry_ingest.web.instrumentation import begin_span
 from vigilry_ingest.web.request import request_class_for
+from vigilry_ingest.webhooks.encryption import InvalidSecretsKey, SecretBox
+from vigilry_ingest.webhooks.lookup import SourceLookup
 
 # Database connections per process: a sync worker needs one for a lookup and one for a health check.
 _CONNECTIONS = {"sync": 2, "gthread": 4, "gevent": 4}
@@ -39,6 +41,7 @@ def create_app(config: Config | None = None) -> Flask:
     if services.tracing is not None:
         app.before_request(begin_span)
     app.register_blueprint(ingest_blueprint())
+    app.register_blueprint(hooks.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
     if config.docs == "on":
@@ -53,10 +56,14 @@ def create_app(config: Config | None = None) -> Flask:
 def _make_services(config: Config) -> Services:
     engine = make_engine(config.database_url, connections=_CONNECTIONS[config.worker_class])
     broker = Broker(config.redis_url, partitions=config.stream_partitions)
+    secrets = _make_secret_box(config)
+    ttl_s, stale_s = config.key_cache_ttl_s, config.key_cache_stale_s
     return Services(
         config=config,
         engine=engine,
-        keys=KeyLookup(engine, ttl_s=config.key_cache_ttl_s, stale_s=config.key_cache_stale_s),
+        keys=KeyLookup(engine, ttl_s=ttl_s, stale_s=stale_s),
+        secrets=secrets,
+        sources=SourceLookup(engine, secrets, ttl_s=ttl_s, stale_s=stale_s),
         broker=broker,
         publisher=Publisher(
             broker,
@@ -69,3 +76,10 @@ def _make_services(config: Config) -> Services:
         admission=Admission(invalid_per_s=config.invalid_requests_per_s),
         tracing=make_tracing() if config.tracing == "on" else None,
     )
+
+
+def _make_secret_box(config: Config) -> SecretBox:
+    try:
+        return SecretBox.from_settings(config.secrets_keys, config.secrets_keys_file)
+    except InvalidSecretsKey as error:
+        raise ConfigError(str(error)) from None

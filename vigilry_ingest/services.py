@@ -1,4 +1,4 @@
-"""The services made at start-up: configuration, engine, key lookup, broker, publisher, admission, tracing."""
+"""The services made at start-up, which requests and commands share."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ from vigilry_ingest.config.settings import Config
 from vigilry_ingest.observability.tracing import Tracing
 from vigilry_ingest.stream.connection.broker import Broker
 from vigilry_ingest.stream.publishing.publisher import Publisher
+from vigilry_ingest.webhooks.encryption import SecretBox
+from vigilry_ingest.webhooks.lookup import SourceLookup
 
 _EXTENSION = "vigilry"
 
@@ -22,6 +24,8 @@ class Services:
     config: Config
     engine: Engine
     keys: KeyLookup
+    secrets: SecretBox
+    sources: SourceLookup
     broker: Broker
     publisher: Publisher
     admission: Admission

@@ -88,16 +88,20 @@ def project_id_of(engine: Engine, name_or_id: str) -> str:
     Raises UnknownProject, DatabaseError.
     """
     with session_on(engine) as session:
-        return _find(session, name_or_id).id
+        return find_project(session, name_or_id).id
 
 
 @contextmanager
 def _changing(engine: Engine, name_or_id: str) -> Iterator[Project]:
     with session_on(engine) as session:
-        yield _find(session, name_or_id)
+        yield find_project(session, name_or_id)
 
 
-def _find(session: Session, name_or_id: str) -> Project:
+def find_project(session: Session, name_or_id: str) -> Project:
+    """Return a project by its id or name.
+
+    Raises UnknownProject.
+    """
     for column in (Project.id, Project.name):
         project = session.scalars(select(Project).where(column == name_or_id)).one_or_none()
         if project is not None:

@@ -7,10 +7,21 @@ from vigilry_ingest.cli.doctor import doctor_command
 from vigilry_ingest.cli.events import events_group
 from vigilry_ingest.cli.keys import keys_group
 from vigilry_ingest.cli.projects import projects_group
+from vigilry_ingest.cli.secrets import secrets_group
+from vigilry_ingest.cli.sources import sources_group
 from vigilry_ingest.cli.worker import worker_command
 
 
 def register_commands(app: Flask) -> None:
     """Register the commands of an application."""
-    for command in (keys_group, projects_group, db_group, events_group, worker_command, doctor_command):
+    for command in (
+        keys_group,
+        projects_group,
+        sources_group,
+        secrets_group,
+        db_group,
+        events_group,
+        worker_command,
+        doctor_command,
+    ):
         app.cli.add_command(command)

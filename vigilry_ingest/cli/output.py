@@ -33,7 +33,13 @@ _WRAPPED = {"PROJECT", "LIMIT", "CREATED", "EXPIRES", "LAST USED", "NAME", "DIED
 # The width of a date.
 _MIN_WRAPPED_WIDTH = 10
 _COLUMN_GAP = 2
-_COLOURS = {"live": "green", "expired": "yellow", "revoked": "red", "archived": "yellow"}
+_COLOURS = {
+    "live": "green",
+    "expired": "yellow",
+    "revoked": "red",
+    "archived": "yellow",
+    "disabled": "yellow",
+}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -28,8 +28,8 @@ class ConfigError(ValueError):
     """
 
 
-def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "meaning": meaning})
+def _setting(default: Any, parse: Callable[[str], Any], meaning: str, *, is_secret: bool = False) -> Any:
+    return field(default=default, repr=not is_secret, metadata={"parse": parse, "meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +108,18 @@ class Config:
     )
     public_url: str = _setting(
         "", origin_or_none, "the origin that senders use, shown in the documentation and /openapi.json"
+    )
+    secrets_keys: str = _setting(
+        "",
+        str,
+        "comma-separated keys that encrypt the secrets of webhook sources, the newest first, each as from "
+        "`flask secrets new-key`",
+        is_secret=True,
+    )
+    secrets_keys_file: str = _setting(
+        "var/secrets.key",
+        str,
+        "file of more such keys, one in each line, which are older; it may be missing",
     )
     cors_origins: str = _setting(
         "", origins, "comma-separated origins whose pages may send events from a browser; * allows any"

@@ -67,6 +67,18 @@ _KEY_LOOKUPS = _counter(
 _KEY_QUERIES = _counter(
     "vigilry_key_queries", "Queries to the key store, for one key or for the list of keys.", "query"
 )
+_SOURCE_LOOKUPS = _counter(
+    "vigilry_source_lookups", "Look-ups of webhook sources that were not cached, by result.", "result"
+)
+_SOURCE_QUERIES = _counter(
+    "vigilry_source_queries", "Queries for webhook sources, for one source or for the list.", "query"
+)
+_WEBHOOKS_REFUSED = _counter(
+    "vigilry_webhooks_refused",
+    "Webhooks that were not verified, by provider and reason.",
+    "provider",
+    "reason",
+)
 
 PUBLISH_SECONDS = _histogram(
     "vigilry_publish_duration_seconds", "Seconds of a round trip to the broker.", _SECONDS
@@ -92,6 +104,9 @@ events_by = cache(_EVENTS.labels)
 project_events_by = cache(_PROJECT_EVENTS.labels)
 key_lookups_by = cache(_KEY_LOOKUPS.labels)
 key_queries_by = cache(_KEY_QUERIES.labels)
+source_lookups_by = cache(_SOURCE_LOOKUPS.labels)
+source_queries_by = cache(_SOURCE_QUERIES.labels)
+webhooks_refused_by = cache(_WEBHOOKS_REFUSED.labels)
 worker_events_by = cache(_WORKER_EVENTS.labels)
 worker_batch_events_by = cache(_WORKER_BATCH_EVENTS.labels)
 handler_seconds_by = cache(_HANDLER_SECONDS.labels)

@@ -1,4 +1,4 @@
-"""Database models: projects, API keys and stored events."""
+"""Database models: projects, API keys, sources of webhooks, and stored events."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -72,6 +72,43 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
 
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
+
+
+class Source(Base):
+    """A source of webhooks: a provider that sends to a URL of its own, for a project and an environment.
+
+    ``options`` is a JSON object with what the source says about its provider, ``severities`` one from the
+    names of events to severities.
+    """
+
+    __tablename__ = "sources"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    environment: Mapped[str] = mapped_column(String(20))
+    provider: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str | None] = mapped_column(String(200))
+    options: Mapped[str] = mapped_column(Text)
+    severities: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+    project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
+    secrets: Mapped[list["SourceSecret"]] = relationship(
+        lazy="selectin", order_by="SourceSecret.created_at.desc()", cascade="all, delete-orphan"
+    )
+
+
+class SourceSecret(Base):
+    """A secret of a source, encrypted; it is valid until ``expires_at``, which is set when it is rotated."""
+
+    __tablename__ = "source_secrets"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    source_id: Mapped[str] = mapped_column(ForeignKey("sources.id", ondelete="CASCADE"), index=True)
+    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
 
 
 class StoredEvent(Base):

@@ -19,7 +19,13 @@ from vigilry_ingest.stream.errors import BrokerError, RateLimited
 from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
 from vigilry_ingest.stream.publishing.publisher import Published
 from vigilry_ingest.web.flask_app import RawResponse
-from vigilry_ingest.web.ingestion import IdempotencyKeyError, checked_key, idempotency_keys, new_metadata
+from vigilry_ingest.web.ingestion import (
+    IdempotencyKeyError,
+    checked_key,
+    idempotency_keys,
+    new_metadata,
+    sent_key,
+)
 from vigilry_ingest.web.rate_limit_headers import quota_headers
 from vigilry_ingest.web.request import EventCount, IngestRequest
 
@@ -51,10 +57,11 @@ def ingest_batch(request: IngestRequest, items: Sequence[bytes]) -> Response:
     Raises InvalidEvent for an empty batch, NothingAccepted, IdempotencyKeyError, and BrokerError if the
     broker failed, in which case any of the items may be stored.
     """
+    idempotency_key = sent_key(request)
     metadata = new_metadata(request)
     if not items:
         raise InvalidEvent([Fault("/events", "empty", "At least one event is required.")])
-    if metadata.idempotency_key is not None:
+    if idempotency_key is not None:
         raise IdempotencyKeyError("In a batch, send an idempotencyKey with each item instead of the header.")
     events: list[tuple[Event, list[IdempotencyKey]]] = []
     rejected: dict[int, Result] = {}

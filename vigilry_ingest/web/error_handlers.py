@@ -22,8 +22,11 @@ from vigilry_ingest.web.ingestion import IdempotencyKeyError
 from vigilry_ingest.web.rate_limit_headers import quota_headers
 from vigilry_ingest.web.request import this_request
 from vigilry_ingest.web.request_body import BodyError, drain_after
+from vigilry_ingest.webhooks.delivery import Unverified
 
 _CODES_BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_KEY_CHALLENGE = 'ApiKey realm="ingest", header="X-Api-Key"'
+_CHALLENGES = {"invalid_signature": 'Signature realm="hooks"'}
 _MAX_POINTERS = 5
 _MAX_PATH_LENGTH = 100
 
@@ -55,7 +58,7 @@ def problem(
     )
     drain_after(request, response)
     if status == 401:
-        response.headers["WWW-Authenticate"] = 'ApiKey realm="ingest", header="X-Api-Key"'
+        response.headers["WWW-Authenticate"] = _CHALLENGES.get(code, _KEY_CHALLENGE)
     if code == "unsupported_encoding":
         # RFC 9110, section 12.5.3.
         response.headers["Accept-Encoding"] = ", ".join(CODINGS)
@@ -69,6 +72,7 @@ def problem(
 def register_errors(app: Flask) -> None:
     """Register a handler for every exception that a view or hook may raise."""
     app.register_error_handler(AuthError, lambda error: problem(error.code, error.detail))
+    app.register_error_handler(Unverified, _unverified)
     app.register_error_handler(BodyError, lambda error: _invalid(error.code, error.detail))
     app.register_error_handler(MalformedJson, lambda error: _invalid("malformed_json", str(error)))
     app.register_error_handler(
@@ -83,6 +87,12 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(DatabaseError, _database_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
+
+
+def _unverified(error: Unverified) -> Response:
+    # The same response in every case, so that it does not reveal which sources exist.
+    detail = "The URL is not that of a webhook source, or its secret did not sign this request."
+    return problem("invalid_signature", detail, cause=error)
 
 
 def _invalid_event(error: InvalidEvent) -> Response:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from flask import Response
@@ -28,14 +29,22 @@ def ingest(request: IngestRequest, kind: EventKind, body: JsonObject) -> Respons
 
     Raises InvalidEvent, IdempotencyKeyError and BrokerError.
     """
-    event = kind.build(body, new_metadata(request))
+    event = kind.build(body, new_metadata(request, sent_key(request)))
+    return publish(request, event, idempotency_keys(kind, event, body))
+
+
+def publish(request: IngestRequest, event: Event, keys: Sequence[IdempotencyKey]) -> Response:
+    """Publish an event, at most once under each key, and respond with 202 once it is stored.
+
+    Raises BrokerError.
+    """
     quota = request.caller.quota
     try:
-        published = request.services.publisher.publish(event, idempotency_keys(kind, event, body), quota)
+        published = request.services.publisher.publish(event, keys, quota)
     except RateLimited as error:
         request.services.admission.note_limited(request.caller, error)
         raise
-    request.event_counts = (EventCount(kind.name, "duplicate" if published.is_replay else "accepted"),)
+    request.event_counts = (EventCount(event.kind, "duplicate" if published.is_replay else "accepted"),)
     headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
     if published.is_replay:
         headers.append(("Idempotent-Replayed", "true"))
@@ -43,11 +52,8 @@ def ingest(request: IngestRequest, kind: EventKind, body: JsonObject) -> Respons
     return RawResponse(f'{{"jobId":"{published.job_id}","status":"queued"}}'.encode(), 202, headers)
 
 
-def new_metadata(request: IngestRequest) -> EventMetadata:
-    """Return the metadata for the event of a request.
-
-    Raises IdempotencyKeyError for an invalid Idempotency-Key.
-    """
+def new_metadata(request: IngestRequest, idempotency_key: str | None = None) -> EventMetadata:
+    """Return the metadata for the event of a request."""
     caller = request.caller
     return EventMetadata(
         id=f"evt_{request.ulid}",
@@ -55,7 +61,7 @@ def new_metadata(request: IngestRequest) -> EventMetadata:
         environment=caller.environment,
         received_at=datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
         request_id=request.request_id,
-        idempotency_key=checked_key(request.environ.get("HTTP_IDEMPOTENCY_KEY")),
+        idempotency_key=idempotency_key,
         traceparent=_traceparent_for(request),
     )
 
@@ -65,6 +71,14 @@ def _traceparent_for(request: IngestRequest) -> str | None:
     if request.span is not None:
         return traceparent_of(request.span)
     return checked_traceparent(request.environ.get("HTTP_TRACEPARENT"))
+
+
+def sent_key(request: IngestRequest) -> str | None:
+    """Return the Idempotency-Key of a request, or None.
+
+    Raises IdempotencyKeyError.
+    """
+    return checked_key(request.environ.get("HTTP_IDEMPOTENCY_KEY"))
 
 
 def checked_key(key: str | None) -> str | None:

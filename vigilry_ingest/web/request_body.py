@@ -41,7 +41,7 @@ def read_object(request: IngestRequest) -> JsonObject:
     # The exact type needs no parsing, and nearly every sender uses it.
     if request.environ.get("CONTENT_TYPE") != _JSON:
         _check_type(request, _JSON)
-    return parse_object(_read_text(request))
+    return parse_object(read_content(request, read_body(request)))
 
 
 def read_items(request: IngestRequest) -> list[bytes]:
@@ -53,7 +53,7 @@ def read_items(request: IngestRequest) -> list[bytes]:
     split = split_lines if request.mimetype == _NDJSON else split_batch
     max_events = request.services.config.max_batch_events
     try:
-        return split(_read_text(request), max_events)
+        return split(read_content(request, read_body(request)), max_events)
     except BatchTooLarge:
         detail = f"A batch may have {max_events:,} events (VIGILRY_MAX_BATCH_EVENTS); it has more."
         raise BodyError("batch_too_large", detail) from None
@@ -70,12 +70,23 @@ def _check_type(request: IngestRequest, *types: str) -> None:
         raise BodyError("unsupported_media_type", f"JSON is UTF-8; the charset was {given}.")
 
 
-def _read_text(request: IngestRequest) -> bytes:
-    config = request.services.config
-    body = _read_bytes(request.environ, config.max_body_bytes)
+def read_body(request: IngestRequest) -> bytes:
+    """Return the request's body as received.
+
+    Raises BodyError.
+    """
+    body = _read_bytes(request.environ, request.services.config.max_body_bytes)
     request.body_bytes = len(body)
+    return body
+
+
+def read_content(request: IngestRequest, body: bytes) -> bytes:
+    """Return a body without its content coding.
+
+    Raises BodyError.
+    """
     coding = request.environ.get("HTTP_CONTENT_ENCODING")
-    content = body if coding is None else _decode(body, coding.strip().lower(), config)
+    content = body if coding is None else _decode(body, coding.strip().lower(), request.services.config)
     request.content_bytes = len(content)
     return content
 

@@ -57,6 +57,15 @@ CLIENT = {
         "same in all of these cases, so that it does not reveal which keys exist.",
         "Check the key for typing errors, or request a new one from the operator.",
     ),
+    "invalid_signature": ProblemType(
+        401,
+        "Invalid signature",
+        "The URL is not that of a webhook source, or the request was not signed with the source's secret, or "
+        "too long ago. The response is the same in all of these cases, so that it does not reveal which "
+        "sources exist.",
+        "Compare the URL and the secret in the provider's settings with those of the source. The operator "
+        "finds the reason in the service's log, and can send a signed example with `flask sources test`.",
+    ),
     "not_found": ProblemType(
         404,
         "Not found",

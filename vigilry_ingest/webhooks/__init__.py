@@ -1,0 +1,1 @@
+"""Webhooks that providers send themselves, verified by their own signatures."""
