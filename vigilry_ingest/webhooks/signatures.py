@@ -103,6 +103,9 @@ class Hmac:
         if len(parts) > _MAX_PARTS:
             raise Unverified("malformed_header")
         signatures = [part[len(self.label) :] for part in parts if part.startswith(self.label)]
+        # A repeated header is joined by commas; no provider sends the same signature twice.
+        if any("," in each for each in signatures) or len(set(signatures)) < len(signatures):
+            raise Unverified("malformed_header")
         timestamp = self._timestamp(delivery, parts)
         id_ = delivery.name(self.id_header) if self.id_header else ""
         prefix = self.signed.format(id=id_, timestamp=timestamp).encode()
