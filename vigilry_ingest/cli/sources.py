@@ -288,7 +288,8 @@ def remove_command(source_id: str, as_json: bool) -> None:
 def test_command(context: click.Context, source_id: str, url: str | None, as_json: bool) -> None:
     """Send a signed example to the source SOURCE_ID.
 
-    Prints whether it was accepted and processed. The exit code is 1 if it was refused, or not processed within ten seconds.
+    Prints whether it was accepted and processed. The exit code is 1 if it was refused, or was not processed
+    within ten seconds.
     """
     registry = _registry()
     source = registry.get(source_id)
