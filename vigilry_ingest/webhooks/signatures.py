@@ -108,7 +108,7 @@ class Hmac:
             raise Unverified("malformed_header")
         timestamp = self._timestamp(delivery, parts)
         id_ = delivery.name(self.id_header) if self.id_header else ""
-        prefix = self.signed.format(id=id_, timestamp=timestamp).encode()
+        prefix = self.signed.format(id=id_, timestamp=timestamp).encode() if self.signed else b""
         expected = [self._signature(secret, prefix, delivery.body) for secret in secrets]
         if not matches_any(map(_comparable, signatures), expected):
             raise Unverified("wrong_signature")
