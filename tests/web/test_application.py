@@ -154,9 +154,11 @@ def test_a_session_cannot_be_written_to(app: Flask) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/hooks/src_1", "/hooks/", "/hooks", "/hooks/a/b", "/hooks//a", "/hooks/a b", "/hooks/é", "/hooks/%2F",
+        "/hooks/src_1", "/hooks/", "/hooks", "/hooks/a/b", "/hooks//a", "/hooks/a b", "/hooks/é",
+        "/hooks/%2F",
         "/ingest/jobs/bull-1", "/ingest/jobs/", "/ingest/events", "/ingest/events/", "/docs/errors/not_found",
-        "/docs/examples/retry.py", "/docs/assets/a.css", "/docs/assets/a/b.css", "/docs", "/", "//", "/x", "",
+        "/docs/examples/retry.py", "/docs/assets/a.css", "/docs/assets/a/b.css", "/docs", "/", "//",
+        "/x", "",
     ],
 )  # fmt: skip
 def test_a_path_is_matched_as_werkzeug_matches_it(app: Flask, method: str, path: str) -> None:

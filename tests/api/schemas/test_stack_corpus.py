@@ -51,7 +51,9 @@ def test_a_wrapped_by_line_makes_the_last_exception_the_main_one() -> None:
 
 
 def test_a_rust_backtrace_in_the_message_of_a_javascript_error_gives_no_frames_to_it() -> None:
-    rust = "thread 'main' panicked at a.rs:1:2:\nx\nstack backtrace:\n   0: r::main\n             at ./a.rs:1:2"
+    rust = (
+        "thread 'main' panicked at a.rs:1:2:\nx\nstack backtrace:\n   0: r::main\n             at ./a.rs:1:2"
+    )
     found = parse_stack(f"Error: Command failed\n{rust}\n    at f (/a.js:1:2)")
     assert found is not None
     assert found.frames == [Frame("f", "/a.js", 1, 2)]

@@ -46,7 +46,7 @@ class _Reader:
             self._open_member(member[1])
         elif text == _END_OF_INNER:
             self.current = max(self.current - 1, 0)
-        elif text.startswith("at ") and (frame := self._frame(text)):
+        elif text.startswith("at ") and "(" in text and (frame := self._frame(text)):
             if not self.ended:
                 self.chain[self.current].frames.append(frame)
         elif text.startswith("--- End of stack trace from previous location"):

@@ -20,7 +20,7 @@ MAX_INNER = 50
 MAX_DEPTH = 10
 """Maximum nesting of groups within groups."""
 
-MAX_LINES = 10_000
+MAX_LINES = 4_000
 """Maximum number of lines that are read, half from each end, to bound the cost of many short lines."""
 
 _MAX_INT = 2**63 - 1

@@ -41,6 +41,7 @@ _NOT_ERRORS = {"Object", "Array", "Function", "Circular"}
 _RUST_FUNCTION = re.compile(r"\s*[0-9]++: ")
 
 _MAX_LOCATION_LENGTH = 4096
+_MAX_PARENTHESES = 8
 
 _Location = tuple[str | None, int | None, int | None]
 
@@ -155,6 +156,8 @@ def _read_frame(line: str) -> Frame | None:
     if not text.endswith(")"):
         location = _read_location(text)
         return None if location is None or location[0] is None else Frame(None, *location)
+    if "(" not in text:
+        return None
     # The first position is for paths with balanced parentheses, the second for paths with a single one.
     for start in (_last_opening(text), text.find(" (") + 1):
         if start > 1 and text[start - 1] == " ":
@@ -167,13 +170,15 @@ def _read_frame(line: str) -> Frame | None:
 def _last_opening(text: str) -> int:
     """Return the position of the parenthesis that the last one closes, or -1 if it is too far away."""
     depth = 0
-    for position in range(len(text) - 1, max(len(text) - _MAX_LOCATION_LENGTH, 0) - 1, -1):
-        if text[position] == ")":
-            depth += 1
-        elif text[position] == "(":
-            depth -= 1
-            if depth == 0:
-                return position
+    start, end = max(len(text) - _MAX_LOCATION_LENGTH, 0), len(text)
+    for _ in range(_MAX_PARENTHESES):
+        position = max(text.rfind("(", start, end), text.rfind(")", start, end))
+        if position < 0:
+            break
+        depth += 1 if text[position] == ")" else -1
+        if depth == 0:
+            return position
+        end = position
     return -1
 
 

@@ -8,13 +8,15 @@ from vigilry_ingest.api.schemas.stack.frames import Draft, Frame, ParsedExceptio
 
 _UNCAUGHT = r"(?:.*?(?:PHP )?(?:Recoverable |Catchable )?[Ff]atal error: +)?(?:Uncaught )?(?:Next )?"
 _TYPED = re.compile(_UNCAUGHT + r"(?P<type>[A-Za-z_\\][\w\\]*+)(?P<colon>: )?(?P<value>.*)")
-_THROWN = re.compile(r"(?P<text>.*?) ?\bin (?P<file>\S.*):(?P<line>[0-9]+)")
+_WHERE = re.compile(r"(?P<file>\S.*):(?P<line>[0-9]+)")
 _MONOLOG = re.compile(
     r".*\[object\] \((?P<type>[\w\\]+)\(code: -?[0-9]+\): (?P<value>.*) at (?P<file>.*?):(?P<line>[0-9]+)\)"
 )
 _FRAME = re.compile(r"#[0-9]+ (?:\[internal function\]|(?P<file>.+?)\((?P<line>[0-9]+)\)): (?P<call>.*)")
 _MAIN = re.compile(r"#[0-9]+ \{main\}.*")
 _CLOSURE_END = re.compile(r"\{closure[^}]*\}")
+# Its pattern takes the square of the length.
+_MAX_MONOLOG_LENGTH = 4096
 _BEFORE_FRAMES = {"Stack trace:", "[stacktrace]"}
 
 
@@ -51,12 +53,13 @@ def _read_head(draft: Draft) -> None:
     """Set type, message and the frame of the `throw`, which the numbered frames do not contain."""
     text = "\n".join(draft.head).rstrip()
     *before, last = text.split("\n")
-    if monolog := _MONOLOG.fullmatch(last):
+    if len(last) <= _MAX_MONOLOG_LENGTH and (monolog := _MONOLOG.fullmatch(last)):
         draft.type, draft.head = monolog["type"], [monolog["value"]]
         draft.frames.insert(0, Frame(None, monolog["file"], to_int(monolog["line"])))
         return
-    if thrown := _THROWN.fullmatch(last):
-        before.append(thrown["text"])
+    message, _, where = f" {last}".rpartition(" in ")
+    if thrown := _WHERE.fullmatch(where):
+        before.append(message[1:])
         draft.frames.insert(0, Frame(None, thrown["file"], to_int(thrown["line"])))
     else:
         before.append(last)
