@@ -147,7 +147,12 @@ def _response_schemas() -> dict[str, Json]:
                 }
             ]
         },
-        "Health": _object(["status"], status=text, checks={"type": "object", "additionalProperties": text}),
+        "Health": _object(
+            ["status"],
+            status=text,
+            checks={"type": "object", "additionalProperties": text},
+            reasons={"type": "object", "additionalProperties": text},
+        ),
         "Problem": _object(
             ["type", "title", "status", "detail", "instance", "code", "retryable", "requestId"],
             type=text,
