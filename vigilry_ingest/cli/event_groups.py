@@ -67,9 +67,9 @@ def groups_command(
 @with_appcontext
 @failures_in_one_line
 def regroup_command(is_all: bool, after: str, as_json: bool) -> None:
-    """Group stored errors that have no group, such as those of earlier versions.
+    """Group the errors of earlier versions.
 
-    Safe to repeat, and to run beside workers. Ctrl-C stops it, and reports where to continue.
+    Sets the groups of stored errors that have none. Safe to repeat, and to run beside workers. Ctrl-C stops it, and reports where to continue.
     """
     engine = services().engine
     count, last_id = 0, after
