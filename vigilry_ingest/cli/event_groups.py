@@ -69,7 +69,8 @@ def groups_command(
 def regroup_command(is_all: bool, after: str, as_json: bool) -> None:
     """Group the errors of earlier versions.
 
-    Sets the groups of stored errors that have none. Safe to repeat, and to run beside workers. Ctrl-C stops it, and reports where to continue.
+    Sets the groups of stored errors that have none. Safe to repeat, and to run beside workers. Ctrl-C stops
+    it, and reports where to continue.
     """
     engine = services().engine
     count, last_id = 0, after
