@@ -3,6 +3,7 @@
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -90,7 +91,7 @@ def test_tags_may_be_a_list(sender: Sender, tags: list[Any]) -> None:
 
 
 def test_what_is_over_the_limits_of_correlations_is_dropped_and_the_event_kept(sender: Sender) -> None:
-    tags = {"long": "x" * 2000, "n" * 200: "1", "list": [1], "none": None, "user_id": "other"}
+    tags: dict[str, Any] = {"long": "x" * 2000, "n" * 200: "1", "list": [1], "none": None, "user_id": "other"}
     tags |= {f"tag{number}": number for number in range(100)}
     correlation = json.loads(mapped(sender, {"user": {"id": "usr_1"}, "tags": tags})["correlation"])
     assert len(correlation) == 64
@@ -123,7 +124,12 @@ def test_events_without_an_id_are_stored_each_under_a_new_one(sender: Sender) ->
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd", "identity"])
 def test_bodies_may_be_compressed(sender: Sender, coding: str) -> None:
-    compress = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstd.compress}.get(coding, bytes)
+    codings: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+        "zstd": zstd.compress,
+    }
+    compress = codings.get(coding, bytes)
     auth = {"X-Sentry-Auth": f"Sentry sentry_key={sender.minted.api_key}", "Content-Encoding": coding}
     assert send(sender, compress(envelope(item(EVENT))), headers=auth).status_code == 200
     assert the_entry(sender)[b"type"] == b"CheckoutFailed"

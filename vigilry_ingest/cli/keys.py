@@ -142,8 +142,9 @@ def list_command(as_json: bool) -> None:
 def rotate_command(key_id: str, grace_hours: float, lifetime: timedelta | None, as_json: bool) -> None:
     """Replace the key KEY_ID with a new one.
 
-    The new key has the same project, environment, name, scopes and origins. The old one expires after the grace period, or
-    earlier if it was due to. A key may be rotated more than once; all of its successors work.
+    The new key has the same project, environment, name, scopes and origins. The old one expires after the
+    grace period, or earlier if it was due to. A key may be rotated more than once; all of its successors
+    work.
     """
     grace = timedelta(hours=grace_hours)
     try:

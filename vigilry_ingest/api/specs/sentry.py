@@ -8,14 +8,15 @@ from vigilry_ingest.api.specs.responses import problem_responses, response
 from vigilry_ingest.api.specs.schemas import Json
 
 _PROBLEMS = (
-    "missing_api_key", "invalid_api_key", "insufficient_scope", "origin_not_allowed", "method_not_allowed",
+    "not_found", "missing_api_key", "invalid_api_key", "insufficient_scope", "origin_not_allowed",
+    "method_not_allowed",
     "internal_error", "key_store_unavailable", "malformed_json", "invalid_event", "invalid_encoding",
     "incomplete_body", "body_too_large", "unsupported_encoding", "rate_limited", "too_many_invalid_requests",
     *BROKER,
 )  # fmt: skip
 _ABOUT = (
-    "For Sentry's SDKs, with the API key as the user of the DSN. The project id of the path is not used. A retry "
-    "with the same `event_id` is stored once. `docs/sentry.md` describes what is stored."
+    "For Sentry's SDKs, with the API key as the user of the DSN. The project id of the path is not used. "
+    "A retry with the same `event_id` is stored once. `docs/sentry.md` describes what is stored."
 )
 
 
@@ -24,7 +25,7 @@ def sentry_paths() -> Json:
     event = json.dumps(KIND.example)
     envelope = f'{{"event_id":"{KIND.example["event_id"]}"}}\n{{"type":"event"}}\n{event}\n'
     return {
-        "/api/{project}/envelope/": {
+        "/api/{project}/envelope": {
             "post": _operation(
                 "envelope",
                 "sendSentryEnvelope",
@@ -33,7 +34,7 @@ def sentry_paths() -> Json:
                 envelope,
             )
         },
-        "/api/{project}/store/": {
+        "/api/{project}/store": {
             "post": _operation(
                 "store",
                 KIND.operation,
@@ -73,6 +74,6 @@ def _operation(form: str, operation: str, summary: str, schema: Json, example: o
             "200": response(
                 "SentryAccepted", "The events are stored.", "RateLimitPolicy", "RateLimit", "Sunset"
             ),
-            **problem_responses(f"/api/1/{form}/", *problems),
+            **problem_responses(f"/api/1/{form}", *problems),
         },
     }
