@@ -5,5 +5,7 @@ window.start = (dsn) => {
   Sentry.init({ dsn, release: "shop@1.4.2" });
   Sentry.setUser({ id: "usr_99" });
   Sentry.setTag("order_id", "ord_4421");
-  setTimeout(() => { throw new RangeError("no cart"); });
+  setTimeout(() => {
+    throw new RangeError("no cart");
+  });
 };

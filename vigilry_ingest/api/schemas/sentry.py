@@ -60,11 +60,11 @@ _Exceptions = msgspec.defstruct(
     array_like=True,
     forbid_unknown_fields=True,
 )
+
+
+_Wrapped = msgspec.defstruct("_Wrapped", [("values", _Exceptions | None, None)], bases=(_Exception,))
 _decode_exceptions = msgspec.json.Decoder(_Exceptions).decode
-
-
-class _Values(msgspec.Struct):
-    values: msgspec.Raw = ABSENT
+_decode_wrapped = msgspec.json.Decoder(_Wrapped).decode
 
 
 class _LogEntry(msgspec.Struct):
@@ -76,7 +76,10 @@ class _Named(msgspec.Struct):
     name: msgspec.Raw = ABSENT
 
 
-class _Body(msgspec.Struct):
+class Body(msgspec.Struct):
+    """The members of an item that are read, as JSON."""
+
+    event_id: msgspec.Raw = ABSENT
     level: msgspec.Raw = ABSENT
     exception: msgspec.Raw = ABSENT
     logentry: msgspec.Raw = ABSENT
@@ -91,7 +94,7 @@ class _Body(msgspec.Struct):
     tags: msgspec.Raw = ABSENT
 
 
-_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_body = msgspec.json.Decoder(Body).decode
 
 
 def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
@@ -99,7 +102,14 @@ def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
 
     Raises MalformedJson, and InvalidEvent for too many exceptions.
     """
-    members = decode_body(body)
+    return event_of(decode_body(body), body, metadata)
+
+
+def event_of(members: Body, body: JsonObject, metadata: EventMetadata) -> Event:
+    """Build the event of the decoded members of an item.
+
+    Raises InvalidEvent for too many exceptions.
+    """
     exception = _last_exception(members.exception)
     type_ = text_of(exception.type) if exception else ""
     message = (text_of(exception.value) if exception else "") or _message(members)
@@ -113,7 +123,7 @@ def to_event(body: JsonObject, metadata: EventMetadata) -> Event:
     )
 
 
-def decode_body(body: JsonObject) -> "_Body":
+def decode_body(body: JsonObject) -> Body:
     """Return the members of an item that are read, as JSON.
 
     Raises MalformedJson.
@@ -124,13 +134,13 @@ def decode_body(body: JsonObject) -> "_Body":
         raise MalformedJson(f"{error}.") from error
 
 
-def severity_of(members: "_Body", *, default: str) -> str:
+def severity_of(members: Body, *, default: str) -> str:
     """Return the severity of a level."""
     return _SEVERITIES.get(text_of(members.level).lower(), default)
 
 
 def entry_of(
-    members: "_Body", body: JsonObject, metadata: EventMetadata, *, type: str, severity: str, message: str
+    members: Body, body: JsonObject, metadata: EventMetadata, *, type: str, severity: str, message: str
 ) -> Event:
     """Build an event with the source, correlation and payload of an item."""
     return metadata.event(
@@ -158,15 +168,16 @@ def _last_exception(raw: msgspec.Raw) -> _Exception | None:
 
     Raises InvalidEvent.
     """
-    if bytes(memoryview(raw)[:1]) == b"{":
-        values = read(raw, _Values, _Values()).values
-        if not len(values):
-            return read(raw, _Exception, _Exception())
-        raw = values
-    if bytes(memoryview(raw)[:1]) != b"[":
+    first = bytes(memoryview(raw)[:1])
+    if first not in (b"{", b"["):
         return None
     try:
-        exceptions = _decode_exceptions(raw)
+        if first == b"{":
+            type_, value, exceptions = msgspec.structs.astuple(_decode_wrapped(raw))
+            if exceptions is None:
+                return _Exception(type_, value)
+        else:
+            exceptions = _decode_exceptions(raw)
     except msgspec.ValidationError:
         detail = f"Must be at most {_MAX_EXCEPTIONS} exceptions, each of them an object."
         raise InvalidEvent([Fault("/exception", "invalid", detail)]) from None
@@ -174,7 +185,7 @@ def _last_exception(raw: msgspec.Raw) -> _Exception | None:
     return given[-1] if given else None
 
 
-def _message(members: "_Body") -> str:
+def _message(members: Body) -> str:
     entry = read(members.logentry, _LogEntry, _LogEntry())
     # Old SDKs send the message as a log entry.
     message = read(members.message, _LogEntry, _LogEntry())

@@ -36,7 +36,7 @@ class _Trace(msgspec.Struct):
 
 
 class _Contexts(msgspec.Struct):
-    trace: msgspec.Raw = ABSENT
+    trace: _Trace | None = None
 
 
 class _Tag(msgspec.Struct):
@@ -63,7 +63,7 @@ def _pairs(attributes: Attributes) -> Iterator[Pair]:
     yield "release", attributes.release
     yield "environment", attributes.environment
     yield "transaction", attributes.transaction
-    trace = read(read(attributes.contexts, _Contexts, _Contexts()).trace, _Trace, _Trace())
+    trace = read(attributes.contexts, _Contexts, _Contexts()).trace or _Trace()
     yield "trace_id", trace.trace_id
     yield "span_id", trace.span_id
     tags = bytes(attributes.tags)

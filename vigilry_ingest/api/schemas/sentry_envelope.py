@@ -3,6 +3,7 @@
 https://develop.sentry.dev/sdk/foundations/transport/envelopes/
 """
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
@@ -11,6 +12,9 @@ import msgspec
 _NEWLINE = b"\n"
 _MAX_HEADER_BYTES = 64 * 1024
 _MAX_TYPE_LENGTH = 64
+_BLANK_LINES = re.compile(rb"[\r\n]*")
+# The decoder reports invalid UTF-8 in a string with Python's own exception.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class MalformedEnvelope(ValueError):
@@ -48,7 +52,7 @@ def read_header(envelope: bytes) -> tuple[EnvelopeHeader, int]:
     line, end = _line(envelope, 0)
     try:
         return _decode_header(line), end
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise MalformedEnvelope(f"The first line is not the header of an envelope: {error}.") from error
 
 
@@ -58,10 +62,8 @@ def items_of(envelope: bytes, start: int) -> Iterator[EnvelopeItem]:
     Raises MalformedEnvelope at the first item that cannot be read, as where the next begins is unknown.
     """
     number = 0
-    while start < len(envelope):
+    while (start := _after_blank_lines(envelope, start)) < len(envelope):
         line, start = _line(envelope, start)
-        if not line:
-            continue
         header = _item_header(line, number)
         if header.length is None:
             end = envelope.find(_NEWLINE, start)
@@ -77,10 +79,15 @@ def items_of(envelope: bytes, start: int) -> Iterator[EnvelopeItem]:
         number += 1
 
 
+def _after_blank_lines(envelope: bytes, start: int) -> int:
+    found = _BLANK_LINES.match(envelope, start)
+    return found.end() if found else start
+
+
 def _item_header(line: bytes, number: int) -> _ItemHeader:
     try:
         return _decode_item_header(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise MalformedEnvelope(f"The header of item {number} is invalid: {error}.") from error
 
 

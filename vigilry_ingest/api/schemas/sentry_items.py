@@ -36,10 +36,6 @@ class BuiltItem(NamedTuple):
     own_id: str | None
 
 
-class _Id(msgspec.Struct):
-    event_id: msgspec.Raw = ABSENT
-
-
 class _Feedback(msgspec.Struct):
     message: msgspec.Raw = ABSENT
 
@@ -68,12 +64,15 @@ def build_item(
     Raises MalformedJson and InvalidEvent.
     """
     _, body = parse_enveloped(text, (), budget)
+    members = sentry.decode_body(body)
     own_id = None
     if type_ in _IDENTIFIED:
-        members = read(msgspec.Raw(replace_lone_surrogates(text)), _Id, _Id())
         own_id = normalized_id(text_of(members.event_id)) or header_id
     metadata = new_metadata(own_id)
-    event = sentry.to_event(body, metadata) if type_ == EVENT else _to_event(type_, body, metadata)
+    if type_ == EVENT:
+        event = sentry.event_of(members, body, metadata)
+    else:
+        event = _other_event(type_, members, body, metadata)
     return BuiltItem(type_, event, own_id)
 
 
@@ -85,9 +84,8 @@ def normalized_id(text: str) -> str | None:
     return digits if _EVENT_ID.fullmatch(digits) else None
 
 
-def _to_event(type_: str, body: JsonObject, metadata: EventMetadata) -> Event:
+def _other_event(type_: str, members: sentry.Body, body: JsonObject, metadata: EventMetadata) -> Event:
     """Build the event of an item that is no event itself, with the item's type."""
-    members = sentry.decode_body(body)
     report = read(msgspec.Raw(replace_lone_surrogates(body.text)), _Report, _Report())
     is_failure = text_of(report.status) in ("error", "crashed", "abnormal", "missed", "timeout")
     return sentry.entry_of(

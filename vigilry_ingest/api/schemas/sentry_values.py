@@ -6,6 +6,9 @@ import msgspec
 
 Value = TypeVar("Value")
 
+# Of a value that is not a string but stands where one is expected.
+_MAX_TEXT_BYTES = 8192
+
 ABSENT = msgspec.Raw()
 
 
@@ -20,13 +23,13 @@ def read(raw: msgspec.Raw, type_: type[Value], default: Value) -> Value:
 
 
 def text_of(raw: msgspec.Raw) -> str:
-    """Return a string, the JSON text of any other value, or an empty text for null and absent values."""
+    """Return a string, the JSON text of another short value, or an empty text for any other."""
     if not len(raw):
         return ""
     text = bytes(raw)
     if text.startswith(b'"'):
         return read(raw, str, "")
-    return "" if text == b"null" else text.decode()
+    return "" if text == b"null" or len(text) > _MAX_TEXT_BYTES else text.decode()
 
 
 def is_scalar(raw: msgspec.Raw) -> bool:

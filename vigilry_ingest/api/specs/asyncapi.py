@@ -39,7 +39,8 @@ _FIELDS: dict[str, Json] = {
     },
     "payload": {
         "description": "A JSON object. For `event` and `webhook` it is byte for byte as sent. For `stripe` "
-        "it is the entire body, and for `sentry` the SDK's event, byte for byte, or in a batch an object of the item's members, each value as "
+        "it is the entire body, and for `sentry` the "
+        "event of the SDK, byte for byte, or in a batch an object of the item's members, each value as "
         "sent. For `server_error` the service builds it: see ServerErrorPayload.",
         "contentMediaType": "application/json",
     },
