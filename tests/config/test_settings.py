@@ -46,6 +46,7 @@ SAMPLES = {
     "VIGILRY_LOG_LEVEL": Sample("info", "debug", "debug"),
     "VIGILRY_LOG_FORMAT": Sample("auto", "json", "json"),
     "VIGILRY_DOCS": Sample("on", "off", "off"),
+    "VIGILRY_SENTRY_ITEMS": Sample("", "transaction, span", "transaction,span"),
     "VIGILRY_PUBLIC_URL": Sample("", "https://ingest.example:8443/", "https://ingest.example:8443"),
     "VIGILRY_CORS_ORIGINS": Sample(
         "", "https://a.example, http://[::1]:8080", "https://a.example,http://[::1]:8080"

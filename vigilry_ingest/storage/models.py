@@ -68,6 +68,9 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    # Comma-separated; None for all scopes, and for no origins.
+    scopes: Mapped[str | None] = mapped_column(String(40))
+    origins: Mapped[str | None] = mapped_column(Text)
     # Accurate to a few minutes.
     last_used_at: Mapped[datetime | None]
 

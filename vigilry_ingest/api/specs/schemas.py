@@ -43,7 +43,8 @@ def add_schemas(spec: APISpec, plugin: MarshmallowPlugin) -> None:
         if schema["additionalProperties"]:
             schema["maxProperties"] = MAX_MEMBERS
         schema["examples"] = [kind.example]
-        spec.components.schema(f"{name}Item", _item(schema, kind))
+        if kind.is_posted:
+            spec.components.schema(f"{name}Item", _item(schema, kind))
     for name, schema in _response_schemas().items():
         spec.components.schema(name, schema)
 
@@ -106,6 +107,9 @@ def _response_schemas() -> dict[str, Json]:
             ["jobId", "status"], jobId=JOB_ID_SCHEMA, status={"type": "string", "const": "queued"}
         )
         | {"examples": [{"jobId": JOB_ID, "status": "queued"}]},
+        "SentryAccepted": _object(
+            [], id=text, errors={"type": "array", "items": {"$ref": "#/components/schemas/Fault"}}
+        ),
         "Fault": fault,
         "BatchResult": _object(
             ["index", "status"],
