@@ -47,6 +47,10 @@ SAMPLES = {
     "VIGILRY_LOG_FORMAT": Sample("auto", "json", "json"),
     "VIGILRY_DOCS": Sample("on", "off", "off"),
     "VIGILRY_PUBLIC_URL": Sample("", "https://ingest.example:8443/", "https://ingest.example:8443"),
+    "VIGILRY_SECRETS_KEYS": Sample("", f"{'A' * 43}=", f"{'A' * 43}="),
+    "VIGILRY_SECRETS_KEYS_FILE": Sample(
+        "var/secrets.key", "/etc/vigilry/secrets.key", "/etc/vigilry/secrets.key"
+    ),
     "VIGILRY_CORS_ORIGINS": Sample(
         "", "https://a.example, http://[::1]:8080", "https://a.example,http://[::1]:8080"
     ),

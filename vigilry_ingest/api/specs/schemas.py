@@ -106,6 +106,7 @@ def _response_schemas() -> dict[str, Json]:
             ["jobId", "status"], jobId=JOB_ID_SCHEMA, status={"type": "string", "const": "queued"}
         )
         | {"examples": [{"jobId": JOB_ID, "status": "queued"}]},
+        "Challenge": _object(["challenge"], challenge=text),
         "Fault": fault,
         "BatchResult": _object(
             ["index", "status"],
