@@ -13,7 +13,7 @@ from vigilry_ingest.stream.connection.broker import Broker
 from vigilry_ingest.stream.publishing.publisher import Publisher
 from vigilry_ingest.web import docs
 from vigilry_ingest.web.cors import allow_origins
-from vigilry_ingest.web.endpoints import health, hooks, ingest_blueprint, metrics
+from vigilry_ingest.web.endpoints import health, hooks, ingest_blueprint, metrics, sentry
 from vigilry_ingest.web.error_handlers import register_errors
 from vigilry_ingest.web.flask_app import Application
 from vigilry_ingest.web.instrumentation import begin_span
@@ -42,6 +42,7 @@ def create_app(config: Config | None = None) -> Flask:
         app.before_request(begin_span)
     app.register_blueprint(ingest_blueprint())
     app.register_blueprint(hooks.blueprint)
+    app.register_blueprint(sentry.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
     if config.docs == "on":

@@ -1,6 +1,7 @@
 """``flask doctor``: each thing that endangers events is seen on a real server, and named."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -68,10 +69,10 @@ def changed(broker: Valkey, name: str, value: str) -> Iterator[None]:
         broker.ask("CONFIG SET", name, before)
 
 
-def look(broker_url: str, database_url: str, **settings: Any) -> Report:
+def look(broker_url: str, database_url: str, role: str | None = None, **settings: Any) -> Report:
     """Run the doctor in this process, and read its JSON."""
     app = create_app(Config(redis_url=broker_url, database_url=database_url, **settings))
-    result = app.test_cli_runner().invoke(args=["doctor", "--json"])
+    result = app.test_cli_runner().invoke(args=["doctor", "--json", *(["--role", role] if role else [])])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     with app.app_context():
         dispose(services().engine)
@@ -339,3 +340,52 @@ def test_the_secret_of_a_url_that_cannot_be_read_is_not_told_by_the_command(key_
     assert looked.returncode != 0
     assert "VIGILRY_REDIS_URL" in looked.stderr
     assert "hush" not in looked.stdout + looked.stderr
+
+
+@pytest.mark.parametrize(
+    ("rules", "missing"),
+    [
+        ("~other:* +@all", "eval on vigilry:{*}:events"),
+        ("~vigilry:{0}:* ~vigilry:members:* +@all", "eval on vigilry:{*}:events"),
+        ("~vigilry:* +@all -@scripting", "eval on vigilry:{*}:events"),
+        ("~vigilry:* +@all -xadd", "xadd on vigilry:{*}:events"),
+        ("%R~vigilry:* +@all", "eval on vigilry:{*}:events"),
+        ("~vigilry:* +@all -multi", "multi"),
+        ("~vigilry:* +@all -info", "info"),
+    ],
+)
+@pytest.mark.parametrize("role", ["web", None])
+def test_a_user_that_may_connect_and_not_append_is_a_danger_with_the_line_to_set(
+    key_store: KeyStore, rules: str, missing: str, role: str | None
+) -> None:
+    with Valkey(user=User("ann", "hush", rules), settings=dict([MEMORY])) as broker:
+        broker.ask("XADD", "vigilry:{0}:events", "1-0", "id", "evt_1")
+        before = broker.ask("INFO", "keyspace")
+        report = look(broker.url, key_store.url, role, stream_partitions=3)
+        dangers = report.of("danger")
+        assert len(dangers) == (1 if role else 3)
+        assert missing in dangers[0]
+        assert "ann may not do what web needs" in dangers[0]
+        line = dangers[0].partition("Set in the ACL: user ")[2]
+        assert "hush" not in dangers[0]
+        # What it says is right: with that line there is no danger any more.
+        broker.ask("ACL", "SETUSER", *rules_of(line.replace("PASSWORD", "hush")))
+        assert look(broker.url, key_store.url, "web", stream_partitions=3).of("danger") == []
+        assert broker.ask("INFO", "keyspace") == before
+        assert broker.ask("XLEN", "vigilry:{0}:events") == 1
+
+
+def rules_of(line: str) -> list[str]:
+    """Split a user's line into the arguments of ACL SETUSER; each selector is one of them."""
+    name, *rules = re.findall(r"\([^)]*\)|\S+", line)
+    return [name, "reset", *rules]
+
+
+@pytest.mark.parametrize("role", ["worker", "operator"])
+def test_a_role_that_lacks_a_permission_is_a_danger(key_store: KeyStore, role: str) -> None:
+    with Valkey(user=User("ann", "hush", "~vigilry:* +@all -hset"), settings=dict([MEMORY])) as broker:
+        report = look(broker.url, key_store.url, role)
+        assert_danger(report, f"ann may not do what {role} needs: hset on vigilry:{{*}}:dead:index.")
+        assert "may do what these roles need: web. For worker and operator" in str(
+            look(broker.url, key_store.url)
+        )

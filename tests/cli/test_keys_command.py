@@ -94,7 +94,11 @@ def test_a_minted_key_is_shown_with_a_curl_line_that_works_when_pasted(
 def test_json_is_one_object_with_the_key_and_what_it_belongs_to(fresh_database_url: str) -> None:
     project = new_name()
     minted = mint_by_command(fresh_database_url, project)
-    assert minted.keys() == {"api_key", "key_id", "project_id", "project", "environment", "expires_at"}
+    assert minted.keys() == {
+        "api_key", "key_id", "project_id", "project", "environment", "expires_at", "scopes", "origins", "dsn",
+    }  # fmt: skip
+    assert (minted["scopes"], minted["origins"]) == (["send", "read"], [])
+    assert minted["dsn"] == f"http://{minted['api_key']}@127.0.0.1:4100/1"
     assert KEY.fullmatch(minted["api_key"])
     assert re.fullmatch(r"key_[0-9A-HJKMNP-TV-Z]{26}", minted["key_id"])
     assert re.fullmatch(r"proj_[0-9A-HJKMNP-TV-Z]{26}", minted["project_id"])
@@ -265,3 +269,19 @@ def test_a_setting_that_cannot_be_used_is_told_in_one_line_without_its_value(nam
 
 def test_help_is_readable() -> None:
     assert_readable_help(keys_group)
+
+
+def test_a_key_for_web_pages_can_only_send(fresh_database_url: str) -> None:
+    origin = "https://shop.example"
+    words = ("keys", "mint", new_name(), "--allow-origin", origin)
+    assert "add --scope send" in assert_misuse(*words, DATABASE_URL=fresh_database_url)
+    invalid = (*words, "--scope", "send", "--allow-origin", "shop.example")
+    assert "--allow-origin" in assert_misuse(*invalid, DATABASE_URL=fresh_database_url)
+    minted = mint_by_command(fresh_database_url, new_name(), "--scope", "send", "--allow-origin", origin)
+    assert (minted["scopes"], minted["origins"]) == (["send"], [origin])
+    row = listed(fresh_database_url)[minted["key_id"]]
+    assert (row["scopes"], row["origins"]) == (["send"], [origin])
+    rotated = json.loads(
+        flask_well("keys", "rotate", minted["key_id"], "--json", DATABASE_URL=fresh_database_url)
+    )
+    assert (rotated["scopes"], rotated["origins"]) == (["send"], [origin])

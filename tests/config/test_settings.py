@@ -46,6 +46,7 @@ SAMPLES = {
     "VIGILRY_LOG_LEVEL": Sample("info", "debug", "debug"),
     "VIGILRY_LOG_FORMAT": Sample("auto", "json", "json"),
     "VIGILRY_DOCS": Sample("on", "off", "off"),
+    "VIGILRY_SENTRY_ITEMS": Sample("", "transaction, span", "transaction,span"),
     "VIGILRY_PUBLIC_URL": Sample("", "https://ingest.example:8443/", "https://ingest.example:8443"),
     "VIGILRY_SECRETS_KEYS": Sample("", f"{'A' * 43}=", f"{'A' * 43}="),
     "VIGILRY_SECRETS_KEYS_FILE": Sample(

@@ -17,6 +17,7 @@ from tests.fixtures.servers.gunicorn import ROOT, Service
 from tests.fixtures.servers.valkey import Valkey, connect
 from tests.fixtures.servers.waiting import free_port, wait_until
 from tests.fixtures.servers.worker import Worker
+from vigilry_ingest.stream.permissions import ROLES
 
 PASSWORDS = {f"{role}_PASSWORD": f"{role.lower()}secret" for role in ("WEB", "WORKER", "OPERATOR")}
 EVENTS, DEAD, INDEX = "vigilry:{0}:events", "vigilry:{0}:dead", "vigilry:{0}:dead:index"
@@ -75,6 +76,18 @@ def settings_of(broker: Broker, role: str, database_url: str) -> dict[str, str]:
         "VIGILRY_DATABASE_URL": database_url,
         "VIGILRY_DURABILITY": "fsync",
     }
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_file_permits_what_the_table_of_permissions_names(
+    broker: Broker, role: str, database_url: str
+) -> None:
+    line = ROLES[role].acl_line(f"vigilry-{role}", f"@{role.upper()}_PASSWORD@")
+    assert line in (ROOT / "deploy/valkey.acl").read_text().splitlines()
+    settings = {"REDIS_URL": broker.url(role), "DATABASE_URL": database_url, "DURABILITY": "fsync"}
+    flask_well("doctor", "--role", role, **settings)
+    # The doctor reports what it can without CONFIG, which workers do not use.
+    assert set(broker.denied()) <= {"vigilry-worker: command config|get"}
 
 
 @pytest.mark.slow

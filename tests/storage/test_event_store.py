@@ -27,6 +27,7 @@ from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.handler import Delivered, TryLater
 from vigilry_ingest.domain.ids import new_id
 from vigilry_ingest.storage.engine import make_engine
+from vigilry_ingest.storage.event_groups import largest_groups
 from vigilry_ingest.storage.event_queries import (
     Filter,
     count_events,
@@ -477,6 +478,8 @@ QUESTIONS: dict[str, Callable[[Engine], object]] = {
     "anybody's job": lambda engine: find_event(engine, job_number=7),
     "an event": lambda engine: find_event(engine, event_id="evt_1"),
     "a replay of a project": lambda engine: list(oldest_first(engine, Filter(project="p"))),
+    "a project's groups": lambda engine: largest_groups(engine, Filter(project="p", since=BEGIN), 50),
+    "the events of a group": lambda engine: newest_events(engine, Filter(group="g"), 50),
     "a replay of all": lambda engine: list(oldest_first(engine, Filter())),
 }  # fmt: skip
 

@@ -81,6 +81,12 @@ def assert_recovered(sender: Sender) -> None:
     assert published_ids(sender) == [before, *dict.fromkeys(job_ids([accepted]) + later)]
 
 
+def readiness(sender: Sender) -> httpx.Response:
+    """Return what a load balancer sees."""
+    with sender.service.client() as client:
+        return client.get("/health/ready")
+
+
 class Fault(NamedTuple):
     """What breaks a broker, what repairs it, and the error code."""
 
@@ -141,10 +147,14 @@ def test_a_broker_that_refuses_is_named_and_its_recovery_noticed(
         broker.ask(*command)
     try:
         assert_refuses(sender, fault.code)
+        ready = readiness(sender)
+        assert (ready.status_code, ready.json()["checks"]["broker"]) == (503, fault.code)
+        assert ready.json()["reasons"]["broker"].endswith(".")
     finally:
         for command in fault.repairs:
             broker.ask(*command)
     assert_recovered(sender)
+    assert readiness(sender).status_code == 200
     if fault.code == "broker_refused":
         # Our word for it says little; what the broker said of it is in the operator's log.
         assert re.search("permissions|WRONGTYPE", sender.service.log_text())

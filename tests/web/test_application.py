@@ -8,7 +8,7 @@ import pytest
 import werkzeug.exceptions
 from flask import Flask, Response, abort, after_this_request, make_response, request, session
 from werkzeug.exceptions import HTTPException, default_exceptions
-from werkzeug.routing import RequestRedirect
+from werkzeug.routing import MapAdapter, RequestRedirect
 
 from tests.web.plain_flask import Calls, add_to
 from vigilry_ingest.app import create_app
@@ -148,3 +148,32 @@ def test_a_session_cannot_be_written_to(app: Flask) -> None:
 
     app.add_url_rule("/write", view_func=write)
     assert app.test_client().get("/write").status_code == 500
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/hooks/src_1", "/hooks/", "/hooks", "/hooks/a/b", "/hooks//a", "/hooks/a b", "/hooks/é",
+        "/hooks/%2F",
+        "/ingest/jobs/bull-1", "/ingest/jobs/", "/ingest/events", "/ingest/events/", "/docs/errors/not_found",
+        "/docs/examples/retry.py", "/docs/assets/a.css", "/docs/assets/a/b.css", "/docs", "/", "//",
+        "/x", "",
+    ],
+)  # fmt: skip
+def test_a_path_is_matched_as_werkzeug_matches_it(app: Flask, method: str, path: str) -> None:
+    with app.test_request_context(path or "/", method=method) as context:
+        ours = app.create_url_adapter(context.request)
+        assert ours is not None
+        theirs = app.url_map.bind_to_environ(context.request.environ)
+        for adapter in (ours, theirs):
+            adapter.path_info = path
+        assert outcome_of(ours) == outcome_of(theirs)
+
+
+def outcome_of(adapter: MapAdapter) -> object:
+    """Return what a match returns, or the type and the status of what it raises."""
+    try:
+        return adapter.match(return_rule=True)
+    except HTTPException as error:
+        return type(error), error.code

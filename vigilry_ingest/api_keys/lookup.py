@@ -8,6 +8,7 @@ from sqlalchemy import Engine, select
 
 from vigilry_ingest.api_keys.cached_lookup import CachedLookup
 from vigilry_ingest.api_keys.format import digest_of, hint_of, is_well_formed
+from vigilry_ingest.api_keys.restrictions import origins_of, scopes_of
 from vigilry_ingest.api_keys.usage import KeyUsage
 from vigilry_ingest.domain.event import Quota
 from vigilry_ingest.observability.metrics import key_lookups_by, key_queries_by
@@ -15,8 +16,22 @@ from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import ApiKey, Project
 
 
+class Restrictions(NamedTuple):
+    """What a key may do: its scopes, and the origins whose pages may use it; no origins mean any sender."""
+
+    scopes: frozenset[str]
+    origins: frozenset[str]
+
+    def allows_origin(self, origin: str) -> bool:
+        """Return whether a page of an origin may use the key."""
+        return origin in self.origins or "*" in self.origins
+
+
 class Caller(NamedTuple):
-    """The sender of a request according to its key; ``quota`` is None when there is no limit."""
+    """The sender of a request according to its key; ``quota`` is None when there is no limit.
+
+    ``restrictions`` is None for a key with all scopes and without origins.
+    """
 
     project_id: str
     environment: str
@@ -24,6 +39,7 @@ class Caller(NamedTuple):
     key_hint: str
     expires_at: float | None
     quota: Quota | None
+    restrictions: Restrictions | None = None
 
 
 class KeyLookup:
@@ -91,4 +107,11 @@ def _caller(row: ApiKey) -> Caller | None:
     if row.project.archived_at is not None:
         return None
     expires_at = None if row.expires_at is None else row.expires_at.timestamp()
-    return Caller(row.project_id, row.environment, row.id, row.hint, expires_at, quota_of(row.project))
+    quota, restrictions = quota_of(row.project), _restrictions(row)
+    return Caller(row.project_id, row.environment, row.id, row.hint, expires_at, quota, restrictions)
+
+
+def _restrictions(row: ApiKey) -> Restrictions | None:
+    if row.scopes is None and row.origins is None:
+        return None
+    return Restrictions(frozenset(scopes_of(row)), frozenset(origins_of(row)))

@@ -1,5 +1,6 @@
 """Minting, rotating, listing and revoking keys."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -8,6 +9,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from vigilry_ingest.api_keys.format import digest_of, hint_of, new_key
+from vigilry_ingest.api_keys.restrictions import (
+    SCOPES,
+    origins_of,
+    scopes_of,
+    stored_origins,
+    stored_scopes,
+)
 from vigilry_ingest.domain.ids import new_id
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import ApiKey, Project
@@ -22,6 +30,8 @@ class Minted(NamedTuple):
     project: str
     environment: str
     expires_at: datetime | None = None
+    scopes: tuple[str, ...] = SCOPES
+    origins: tuple[str, ...] = ()
 
 
 class Rotated(NamedTuple):
@@ -56,8 +66,12 @@ def mint(
     name: str | None = None,
     *,
     expires_at: datetime | None = None,
+    scopes: Sequence[str] = SCOPES,
+    origins: Sequence[str] = (),
 ) -> Minted:
     """Make a key for a project, and the project if it does not exist.
+
+    Pages of ``origins`` may use the key; without any it is for programs.
 
     Raises ArchivedProject, DatabaseError.
     """
@@ -66,30 +80,27 @@ def mint(
         project = _project(session, project_name, now)
         if project.archived_at is not None:
             raise ArchivedProject(project_name)
-        return _mint(session, project, environment, name, expires_at, now)
+        row = ApiKey(
+            environment=environment,
+            name=name,
+            expires_at=expires_at,
+            scopes=stored_scopes(scopes),
+            origins=stored_origins(origins),
+        )
+        return _mint(session, project, row, now)
 
 
-def _mint(
-    session: Session,
-    project: Project,
-    environment: str,
-    name: str | None,
-    expires_at: datetime | None,
-    now: datetime,
-) -> Minted:
-    key = new_key(environment)
-    row = ApiKey(
-        id=new_id("key"),
-        project_id=project.id,
-        environment=environment,
-        name=name,
-        hint=hint_of(key),
-        digest=digest_of(key),
-        created_at=now,
-        expires_at=expires_at,
-    )
+def _mint(session: Session, project: Project, row: ApiKey, now: datetime) -> Minted:
+    """Make the key of a row, complete the row and add it."""
+    key = new_key(row.environment)
+    row.id = new_id("key")
+    row.project_id = project.id
+    row.hint = hint_of(key)
+    row.digest = digest_of(key)
+    row.created_at = now
     session.add(row)
-    return Minted(key, row.id, project.id, project.name, environment, expires_at)
+    scopes, origins = tuple(scopes_of(row)), tuple(origins_of(row))
+    return Minted(key, row.id, project.id, project.name, row.environment, row.expires_at, scopes, origins)
 
 
 def rotate(engine: Engine, key_id: str, *, grace: timedelta, lifetime: timedelta | None = None) -> Rotated:
@@ -108,8 +119,14 @@ def rotate(engine: Engine, key_id: str, *, grace: timedelta, lifetime: timedelta
             lifetime = lifetime or row.expires_at - row.created_at
             younger_key_id = _younger_key_id(session, row, now)
         row.expires_at = min(row.expires_at or now + grace, now + grace)
-        expires_at = None if lifetime is None else now + lifetime
-        successor = _mint(session, row.project, row.environment, row.name, expires_at, now)
+        new_row = ApiKey(
+            environment=row.environment,
+            name=row.name,
+            expires_at=None if lifetime is None else now + lifetime,
+            scopes=row.scopes,
+            origins=row.origins,
+        )
+        successor = _mint(session, row.project, new_row, now)
         return Rotated(successor, row.id, row.expires_at, younger_key_id)
 
 

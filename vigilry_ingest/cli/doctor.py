@@ -10,8 +10,10 @@ from vigilry_ingest.services import services
 from vigilry_ingest.storage.diagnostics import table_faults
 from vigilry_ingest.storage.engine import DatabaseError
 from vigilry_ingest.storage.revision import check_migrated, unknown_revision
-from vigilry_ingest.stream.diagnosis import Finding, diagnose
+from vigilry_ingest.stream.diagnosis import diagnose
 from vigilry_ingest.stream.errors import BrokerError, reason_of
+from vigilry_ingest.stream.finding import Finding
+from vigilry_ingest.stream.permissions import ROLES
 
 _MARKS = {
     "ok": click.style("ok     ", fg="green"),
@@ -21,16 +23,20 @@ _MARKS = {
 
 
 @click.command("doctor", cls=Command)
+@click.option(
+    "--role", type=click.Choice(list(ROLES)),
+    help="Check that the broker's user may do what this role needs.  [default: any of them]",
+)  # fmt: skip
 @json_option
 @click.pass_context
 @with_appcontext
-def doctor_command(context: click.Context, as_json: bool) -> None:
+def doctor_command(context: click.Context, role: str | None, as_json: bool) -> None:
     """Check the database and broker for settings that can lose events.
 
     Connects as configured and prints a line for each finding: ok, warning or danger. The exit code is 1 if
     there is a danger.
     """
-    findings = [*_check_database(), *_check_broker(services().config)]
+    findings = [*_check_database(), *_check_broker(services().config, role)]
     for finding in findings:
         if as_json:
             print_json(finding._asdict())
@@ -55,9 +61,9 @@ def _check_database() -> list[Finding]:
     return [Finding("ok", "database", "It responds, is migrated, and its tables can be used.")]
 
 
-def _check_broker(config: Config) -> list[Finding]:
+def _check_broker(config: Config, role: str | None) -> list[Finding]:
     try:
-        return diagnose(config)
+        return diagnose(config, role)
     except BrokerError as error:
         text = f"It cannot be used as configured: {reason_of(error)} ({error.code})."
         return [Finding("danger", "broker", text)]

@@ -1,6 +1,5 @@
 """``flask events``: tail, list, show and replay events."""
 
-from datetime import datetime
 from typing import Any
 
 import click
@@ -9,7 +8,8 @@ from vigilry_ingest.api_keys.projects import project_id_of
 from vigilry_ingest.cli.base import Group
 from vigilry_ingest.cli.consumer_groups import forget_group_command, stats_command
 from vigilry_ingest.cli.dead_letters import dead_group
-from vigilry_ingest.cli.event_format import json_of, line_of, page_of
+from vigilry_ingest.cli.event_format import json_of, line_of, page_of, rfc3339
+from vigilry_ingest.cli.event_groups import groups_command, regroup_command
 from vigilry_ingest.cli.options import correlation_option, filter_options
 from vigilry_ingest.cli.output import (
     broker_client,
@@ -39,7 +39,7 @@ from vigilry_ingest.stream.tail import EventTail, events_with
 _INTERRUPTED = 130
 
 events_group = Group("events", help="Inspect and replay events.")
-for _command in (dead_group, stats_command, forget_group_command):
+for _command in (dead_group, stats_command, forget_group_command, groups_command, regroup_command):
     events_group.add_command(_command)
 
 
@@ -76,6 +76,7 @@ def tail_command(
 @filter_options
 @time_options
 @correlation_option
+@click.option("--group", metavar="GROUP", help="Only events of this group, as in `flask events groups`.")
 @click.option(
     "-n", "--limit", "--most", "limit", type=click.IntRange(1, 100_000), default=50, show_default=True,
     help="Maximum number of events; --most is the old name.",
@@ -87,7 +88,7 @@ def list_command(limit: int, as_json: bool, **wanted: Any) -> None:
     rows = newest_events(services().engine, _filter(**wanted), limit)
     for row in rows:
         job_id, event = f"bull-{row.job_number}", to_event(row)
-        _print_event(job_id, event, as_json=as_json)
+        _print_event(job_id, event, as_json=as_json, group=row.event_group)
     if not rows and not as_json:
         click.echo("There are no matching events.")
 
@@ -101,7 +102,7 @@ def show_command(id_: str, as_json: bool) -> None:
     number = job_number_of(id_)
     rows = find_event(services().engine, event_id=None if number is not None else id_, job_number=number)
     found: list[tuple[str, Event, str | None]] = [
-        (f"bull-{row.job_number}", to_event(row), _rfc3339(row.processed_at)) for row in rows
+        (f"bull-{row.job_number}", to_event(row), rfc3339(row.processed_at)) for row in rows
     ]
     if not found:
         with broker_client() as client:
@@ -154,16 +155,12 @@ def _filter(*, project: str | None, type_: str | None, **wanted: Any) -> Filter:
     return Filter(project=_project_id(project), type=type_, **wanted)
 
 
-def _print_event(job_id: str, event: Event, *, as_json: bool) -> None:
+def _print_event(job_id: str, event: Event, *, as_json: bool, group: str | None = None) -> None:
     if as_json:
-        print_json_line(json_of(job_id, event))
+        print_json_line(json_of(job_id, event, {"group": group} if group else None))
     else:
         click.echo(line_of(job_id, event))
 
 
 def _project_id(name_or_id: str | None) -> str | None:
     return None if name_or_id is None else project_id_of(services().engine, name_or_id)
-
-
-def _rfc3339(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -5,6 +5,7 @@ from shlex import quote
 import click
 
 from vigilry_ingest.api_keys.registry import Minted, Rotated
+from vigilry_ingest.api_keys.restrictions import SEND
 from vigilry_ingest.cli.output import minute, print_json
 from vigilry_ingest.services import services
 
@@ -51,9 +52,31 @@ def first_event(bind: str, api_key: str) -> str:
     )
 
 
-def _as_object(minted: Minted) -> dict[str, str | None]:
+def dsn_of(public_url: str, bind: str, api_key: str) -> str:
+    """Return the DSN of a key for Sentry's SDKs; they require a project id, which the service ignores."""
+    origin = public_url or f"http://{'localhost' if bind.startswith('unix:') else bind}"
+    scheme, _, host = origin.partition("://")
+    return f"{scheme}://{api_key}@{host}/1"
+
+
+def _dsn(minted: Minted) -> str:
+    config = services().config
+    return dsn_of(config.public_url, config.bind, minted.api_key)
+
+
+def _as_object(minted: Minted) -> dict[str, str | tuple[str, ...] | None]:
     expires_at = minted.expires_at.isoformat() if minted.expires_at else None
-    return minted._asdict() | {"expires_at": expires_at}
+    return minted._asdict() | {"expires_at": expires_at, "dsn": _dsn(minted)}
+
+
+def _uses(minted: Minted) -> list[str]:
+    """Return how the key is used, as far as its scopes and origins allow it."""
+    if SEND not in minted.scopes:
+        return ["It can only get the status of jobs."]
+    uses = [f"Try it:\n\n{first_event(services().config.bind, minted.api_key)}\n"]
+    if minted.origins:
+        uses = [f"Web pages of {', '.join(minted.origins)} may use it."]
+    return [*uses, f"The DSN for a Sentry SDK:\n\n{_dsn(minted)}"]
 
 
 def _announcement(minted: Minted, *remarks: str) -> str:
@@ -62,6 +85,6 @@ def _announcement(minted: Minted, *remarks: str) -> str:
         f"This is the {minted.environment} key of {minted.project} ({minted.key_id}).",
         f"It will not be shown again.{until}",
         *remarks,
-        f"Try it:\n\n{first_event(services().config.bind, minted.api_key)}",
+        *_uses(minted),
     )
     return "\n".join((click.style(minted.api_key, bold=True), *lines))

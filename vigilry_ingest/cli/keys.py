@@ -1,5 +1,6 @@
 """``flask keys``: mint, list, rotate and revoke API keys."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -15,6 +16,7 @@ from vigilry_ingest.api_keys.registry import (
     revoke,
     rotate,
 )
+from vigilry_ingest.api_keys.restrictions import READ, SCOPES, origins_of, scopes_of
 from vigilry_ingest.cli.base import FiniteRange, Group
 from vigilry_ingest.cli.key_output import show_minted, show_rotated
 from vigilry_ingest.cli.options import expiry_option
@@ -28,10 +30,22 @@ from vigilry_ingest.cli.output import (
     print_json,
     print_list,
 )
+from vigilry_ingest.config.parsers import origins
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.models import ApiKey
 
-_COLUMNS = ["PROJECT", "KEY ID", "KEY", "ENVIRONMENT", "STATE", "CREATED", "EXPIRES", "LAST USED", "NAME"]
+_COLUMNS = [
+    "PROJECT",
+    "KEY ID",
+    "KEY",
+    "ENVIRONMENT",
+    "SCOPES",
+    "STATE",
+    "CREATED",
+    "EXPIRES",
+    "LAST USED",
+    "NAME",
+]
 
 keys_group = Group("keys", help="Manage API keys.")
 
@@ -47,10 +61,33 @@ keys_group = Group("keys", help="Manage API keys.")
 )
 @click.option("--name", help="A name for the key, shown in the list.")
 @expiry_option("never")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    default=SCOPES,
+    show_default="all",
+    help="What the key may do: send events, read the status of jobs. May be repeated.",
+)
+@click.option(
+    "--allow-origin",
+    "allowed_origins",
+    metavar="ORIGIN",
+    multiple=True,
+    help="An origin whose web pages may use the key, such as https://shop.example, or * for any; needs "
+    "--scope send. May be repeated.",
+)
 @json_option
 @failures_in_one_line
 def mint_command(
-    project: str, environment: str, name: str | None, lifetime: timedelta | None, as_json: bool
+    project: str,
+    environment: str,
+    name: str | None,
+    lifetime: timedelta | None,
+    scopes: tuple[str, ...],
+    allowed_origins: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Make an API key for PROJECT.
 
@@ -62,9 +99,15 @@ def mint_command(
         raise click.BadParameter(
             f"must be at most {MAX_NAME_LENGTH} printable characters.", param_hint="--name"
         )
+    if READ in scopes and allowed_origins:
+        raise click.BadParameter(
+            "a key in a web page must not read: add --scope send.", param_hint="--allow-origin"
+        )
     expires_at = None if lifetime is None else datetime.now(UTC) + lifetime
+    pages = _checked_origins(allowed_origins)
+    engine = services().engine
     try:
-        minted = mint(services().engine, project, environment, name, expires_at=expires_at)
+        minted = mint(engine, project, environment, name, expires_at=expires_at, scopes=scopes, origins=pages)
     except ArchivedProject as error:
         raise click.ClickException(
             f"{project} is archived: restore it with `flask projects unarchive`."
@@ -99,8 +142,9 @@ def list_command(as_json: bool) -> None:
 def rotate_command(key_id: str, grace_hours: float, lifetime: timedelta | None, as_json: bool) -> None:
     """Replace the key KEY_ID with a new one.
 
-    The new key has the same project, environment and name. The old one expires after the grace period, or
-    earlier if it was due to. A key may be rotated more than once; all of its successors work.
+    The new key has the same project, environment, name, scopes and origins. The old one expires after the
+    grace period, or earlier if it was due to. A key may be rotated more than once; all of its successors
+    work.
     """
     grace = timedelta(hours=grace_hours)
     try:
@@ -133,6 +177,13 @@ def revoke_command(key_id: str, as_json: bool) -> None:
         click.echo(f"Revoked {row.hint}… of {row.project.name} ({row.id}).")
 
 
+def _checked_origins(texts: Sequence[str]) -> list[str]:
+    try:
+        return [each for text in texts for each in origins(text).split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--allow-origin") from None
+
+
 def _unknown(key_id: str) -> click.ClickException:
     return click.ClickException(f"No key has the id {key_id}: see `flask keys list`.")
 
@@ -151,6 +202,7 @@ def _as_row(row: ApiKey) -> tuple[str | Text, ...]:
         row.id,
         f"{row.hint}…",
         row.environment,
+        ", ".join(scopes_of(row)),
         coloured(_state(row)),
         minute(row.created_at),
         minute(row.expires_at),
@@ -159,7 +211,7 @@ def _as_row(row: ApiKey) -> tuple[str | Text, ...]:
     )
 
 
-def _as_object(row: ApiKey) -> dict[str, str | None]:
+def _as_object(row: ApiKey) -> dict[str, str | list[str] | None]:
     return {
         "key_id": row.id,
         "hint": row.hint,
@@ -167,6 +219,8 @@ def _as_object(row: ApiKey) -> dict[str, str | None]:
         "project": row.project.name,
         "environment": row.environment,
         "name": row.name,
+        "scopes": scopes_of(row),
+        "origins": origins_of(row),
         "state": _state(row),
         "created_at": row.created_at.isoformat(),
         "expires_at": row.expires_at.isoformat() if row.expires_at else None,

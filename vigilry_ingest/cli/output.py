@@ -29,7 +29,10 @@ _BROKER_TIMEOUT_S = 10.0
 _UNLIMITED_WIDTH = 10_000
 MAX_NAME_LENGTH = 200
 # Columns that may be wrapped; the others are short, or are there to be copied.
-_WRAPPED = {"PROJECT", "LIMIT", "CREATED", "EXPIRES", "LAST USED", "NAME", "DIED", "REASON"}
+_WRAPPED = {
+    "PROJECT", "LIMIT", "CREATED", "EXPIRES", "LAST USED", "NAME", "DIED", "REASON", "FIRST SEEN",
+    "LAST SEEN", "MESSAGE",
+}  # fmt: skip
 # The width of a date.
 _MIN_WRAPPED_WIDTH = 10
 _COLUMN_GAP = 2

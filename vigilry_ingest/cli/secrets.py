@@ -25,9 +25,9 @@ def new_key_command() -> None:
 @json_option
 @failures_in_one_line
 def rotate_command(as_json: bool) -> None:
-    """Encrypt all secrets with the newest key, after which the older keys can be removed.
+    """Encrypt all secrets with the newest key.
 
-    May be stopped and run again.
+    The older keys can be removed afterwards. May be stopped and run again.
     """
     registry = SourceRegistry(services().engine, services().secrets)
     total = changed = 0

@@ -85,7 +85,8 @@ _secret_option = click.option(
     "provider_name",
     type=click.Choice(PROVIDER_NAMES),
     required=True,
-    help="Who sends. Any other provider is standard, hmac, basic or token.",
+    metavar="NAME",
+    help=f"Who sends: {', '.join(PROVIDER_NAMES)}.",
 )
 @click.option("--name", help="The source of its events.  [default: the provider's name]")
 @click.option(
@@ -113,10 +114,11 @@ def add_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Add a source of webhooks to PROJECT, and print the URL for the provider's settings.
+    """Add a source of webhooks to PROJECT.
 
-    The secret is the one that the provider shows, or one that you choose and enter there too. It is stored
-    encrypted, with a key from VIGILRY_SECRETS_KEYS or VIGILRY_SECRETS_KEYS_FILE.
+    Prints the URL for the provider's settings. The secret is the one that the provider shows, or one that you
+    choose and enter there too. It is stored encrypted, with a key from VIGILRY_SECRETS_KEYS or
+    VIGILRY_SECRETS_KEYS_FILE.
     """
     if name is not None and (not name.strip() or len(name) > MAX_NAME_LENGTH or not name.isprintable()):
         raise click.BadParameter(f"must be 1 to {MAX_NAME_LENGTH} printable characters.", param_hint="--name")
@@ -191,7 +193,10 @@ def list_command(as_json: bool) -> None:
 @json_option
 @_failures_of_sources
 def show_command(source_id: str, as_json: bool) -> None:
-    """Show the source SOURCE_ID: its URL, its options, and until when its secrets are valid."""
+    """Show the source SOURCE_ID.
+
+    Prints its URL and options, and until when its secrets are valid.
+    """
     source = _registry().get(source_id)
     if as_json:
         print_json(_as_object(source))
@@ -245,7 +250,7 @@ def rotate_command(source_id: str, secret_file: str | None, grace_hours: float, 
 @json_option
 @_failures_of_sources
 def disable_command(source_id: str, as_json: bool) -> None:
-    """Refuse what is sent to the source SOURCE_ID, until it is enabled again."""
+    """Refuse the deliveries of the source SOURCE_ID."""
     _print_source(_registry().disable(source_id, is_disabled=True), as_json=as_json)
 
 
@@ -254,7 +259,7 @@ def disable_command(source_id: str, as_json: bool) -> None:
 @json_option
 @_failures_of_sources
 def enable_command(source_id: str, as_json: bool) -> None:
-    """Accept what is sent to the source SOURCE_ID again."""
+    """Accept the deliveries of the source SOURCE_ID again."""
     _print_source(_registry().disable(source_id, is_disabled=False), as_json=as_json)
 
 
@@ -263,9 +268,9 @@ def enable_command(source_id: str, as_json: bool) -> None:
 @json_option
 @_failures_of_sources
 def remove_command(source_id: str, as_json: bool) -> None:
-    """Remove the source SOURCE_ID and its secrets; its events are kept.
+    """Remove the source SOURCE_ID and its secrets.
 
-    Takes effect on all web workers within VIGILRY_KEY_CACHE_TTL_S.
+    Its events are kept. Takes effect on all web workers within VIGILRY_KEY_CACHE_TTL_S.
     """
     source = _registry().remove(source_id)
     if as_json:
@@ -281,9 +286,10 @@ def remove_command(source_id: str, as_json: bool) -> None:
 @click.pass_context
 @_failures_of_sources
 def test_command(context: click.Context, source_id: str, url: str | None, as_json: bool) -> None:
-    """Send a signed example to the source SOURCE_ID, and say what became of it.
+    """Send a signed example to the source SOURCE_ID.
 
-    The exit code is 1 if it was refused, or not processed within ten seconds.
+    Prints whether it was accepted and processed. The exit code is 1 if it was refused, or was not processed
+    within ten seconds.
     """
     registry = _registry()
     source = registry.get(source_id)

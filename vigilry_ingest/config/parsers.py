@@ -15,6 +15,12 @@ REDIS_SCHEMES = (
     "rediss+cluster",
 )
 
+# The items of Sentry envelopes, besides events, whose payload is a JSON object.
+SENTRY_ITEMS = (
+    "check_in", "client_report", "feedback", "log", "profile", "session", "sessions", "span", "trace_metric",
+    "transaction", "user_report",
+)  # fmt: skip
+
 _MAX_DIGITS = 30
 _MAX_PORT = 65_535
 _MAX_SHOWN_LENGTH = 60
@@ -45,6 +51,19 @@ def one_of(*choices: str) -> Callable[[str], str]:
         if text not in choices:
             raise ValueError(f"must be one of {', '.join(choices)}, not {_shown(text)}")
         return text
+
+    return parse
+
+
+def some_of(*choices: str) -> Callable[[str], str]:
+    """Make a parser of comma-separated texts, none or several of a choice; it strips white space."""
+
+    def parse(text: str) -> str:
+        parsed = [each.strip() for each in text.split(",") if each.strip()]
+        for each in parsed:
+            if each not in choices:
+                raise ValueError(f"must be empty, or some of {', '.join(choices)}, not {_shown(each)}")
+        return ",".join(dict.fromkeys(parsed))
 
     return parse
 

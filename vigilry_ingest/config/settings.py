@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vigilry_ingest.config.parsers import (
+    SENTRY_ITEMS,
     bind,
     matching,
     not_empty,
@@ -15,6 +16,7 @@ from vigilry_ingest.config.parsers import (
     origin_or_none,
     origins,
     redis_url,
+    some_of,
     whole_number,
 )
 
@@ -84,6 +86,11 @@ class Config:
         5 * 1024 * 1024, whole_number(1024, 1 << 30), "maximum size of a decompressed request body, in bytes"
     )
     max_batch_events: int = _setting(1000, whole_number(1, 100_000), "maximum number of events in a batch")
+    sentry_items: str = _setting(
+        "",
+        some_of(*SENTRY_ITEMS),
+        "comma-separated types of items of Sentry envelopes to store besides events, such as transaction",
+    )
     invalid_requests_per_s: int = _setting(
         10,
         whole_number(0, 1_000_000),

@@ -27,6 +27,7 @@ class EventKind(NamedTuple):
         operation: the OpenAPI operation id
         component: the name of the schema in OpenAPI
         id_member: the member of the body that identifies the event, so that a repeat is stored once
+        is_posted: whether the path takes one event as JSON, and so does a batch; else it has its own view
     """
 
     name: str
@@ -38,6 +39,7 @@ class EventKind(NamedTuple):
     operation: str
     component: str
     id_member: str | None = None
+    is_posted: bool = True
 
 
 _kinds: dict[str, EventKind] = {}
@@ -59,6 +61,11 @@ def register(kind: EventKind) -> EventKind:
 def event_kinds() -> Mapping[str, EventKind]:
     """Return all kinds by name, in order of registration."""
     return _kinds
+
+
+def posted_kinds() -> Mapping[str, EventKind]:
+    """Return the kinds that are sent as JSON, one by one or in a batch, by name in order of registration."""
+    return {name: kind for name, kind in _kinds.items() if kind.is_posted}
 
 
 def kind_at(path: str) -> EventKind | None:

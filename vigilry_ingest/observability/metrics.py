@@ -79,6 +79,11 @@ _WEBHOOKS_REFUSED = _counter(
     "provider",
     "reason",
 )
+_SENTRY_ITEMS = _counter(
+    "vigilry_sentry_items",
+    "Items of Sentry envelopes by type, stored or not; unknown is any type that is not known.",
+    "type",
+)
 
 PUBLISH_SECONDS = _histogram(
     "vigilry_publish_duration_seconds", "Seconds of a round trip to the broker.", _SECONDS
@@ -107,6 +112,7 @@ key_queries_by = cache(_KEY_QUERIES.labels)
 source_lookups_by = cache(_SOURCE_LOOKUPS.labels)
 source_queries_by = cache(_SOURCE_QUERIES.labels)
 webhooks_refused_by = cache(_WEBHOOKS_REFUSED.labels)
+sentry_items_by = cache(_SENTRY_ITEMS.labels)
 worker_events_by = cache(_WORKER_EVENTS.labels)
 worker_batch_events_by = cache(_WORKER_BATCH_EVENTS.labels)
 handler_seconds_by = cache(_HANDLER_SECONDS.labels)

@@ -24,6 +24,7 @@ class Filter:
     severity: str | None = None
     kind: str | None = None
     type: str | None = None
+    group: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     correlation: Mapping[str, str] | None = None
@@ -36,6 +37,7 @@ class Filter:
             (StoredEvent.severity, self.severity),
             (StoredEvent.kind, self.kind),
             (StoredEvent.type, self.type),
+            (StoredEvent.event_group, self.group),
         ):
             if value is not None:
                 yield column == value

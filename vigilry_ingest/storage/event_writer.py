@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine
 
+from vigilry_ingest.domain.fingerprint import event_group
 from vigilry_ingest.domain.handler import Delivered, TryLater
 from vigilry_ingest.domain.json_object import replace_lone_surrogates
 from vigilry_ingest.domain.json_splitting import TooMany, split_members
@@ -102,6 +103,7 @@ def _row(event: Delivered, now: datetime) -> dict[str, Any]:
         "idempotency_key": None if event.idempotency_key is None else _storable(event.idempotency_key),
         "traceparent": event.traceparent,
         "request_id": event.request_id,
+        "event_group": event_group(event),
     }
 
 

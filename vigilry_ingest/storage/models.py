@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, LargeBinary, MetaData, String, Text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, LargeBinary, MetaData, String, Text, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -68,6 +68,9 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    # Comma-separated; None for all scopes, and for no origins.
+    scopes: Mapped[str | None] = mapped_column(String(40))
+    origins: Mapped[str | None] = mapped_column(Text)
     # Accurate to a few minutes.
     last_used_at: Mapped[datetime | None]
 
@@ -127,6 +130,16 @@ class StoredEvent(Base):
         # Across projects: the newest events, and those of a job, which is also the order of a replay.
         Index("ix_events_time", "received_at", "id"),
         Index("ix_events_job", "job_number", "id"),
+        # Groups with their counts and times, and the events of one, are read from this index alone.
+        Index(
+            "ix_events_group",
+            "event_group",
+            "received_at",
+            "project_id",
+            "kind",
+            sqlite_where=text("event_group IS NOT NULL"),
+            postgresql_where=text("event_group IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -146,6 +159,8 @@ class StoredEvent(Base):
     idempotency_key: Mapped[str | None] = mapped_column(Text)
     traceparent: Mapped[str | None] = mapped_column(String(60))
     request_id: Mapped[str] = mapped_column(String(140))
+    # The group of errors, see domain.fingerprint.
+    event_group: Mapped[str | None] = mapped_column(String(24))
 
 
 class EventCorrelation(Base):

@@ -3,14 +3,17 @@
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
 from vigilry_ingest.config.settings import Config
 from vigilry_ingest.stream.broker_url import Host
 from vigilry_ingest.stream.connection.broker import Broker
-from vigilry_ingest.stream.errors import explain
+from vigilry_ingest.stream.errors import BrokerError, explain
+from vigilry_ingest.stream.finding import Finding
+from vigilry_ingest.stream.permission_check import permission_findings
+from vigilry_ingest.stream.permissions import ROLES
 from vigilry_ingest.stream.publishing.durability import Durability, read_durability
 
 # XTRIM MINID and exclusive ranges need 6.2, WAITAOF needs 7.2.
@@ -19,14 +22,6 @@ _MIN_VERSION_FOR_FSYNC = (7, 2)
 # Script flags, by which workers drain a server whose memory is full.
 _MIN_VERSION_TO_DRAIN = (7, 0)
 _MAX_SKEW_S = 1.0
-
-
-class Finding(NamedTuple):
-    """The result of one check; ``danger`` means that events can be lost or refused."""
-
-    level: Literal["ok", "warning", "danger"]
-    subject: str
-    text: str
 
 
 class _Server(NamedTuple):
@@ -38,13 +33,21 @@ class _Server(NamedTuple):
     skew_s: float
 
 
-def diagnose(config: Config) -> list[Finding]:
-    """Check all servers that serve a partition.
+def diagnose(config: Config, role: str | None = None) -> list[Finding]:
+    """Check all servers that serve a partition, and what their user may do, for all roles or one.
 
     Raises BrokerError when a server cannot be reached, and ConfigError.
     """
     durability = read_durability(config.durability)
-    return [finding for server in _servers(config) for finding in _findings(server, durability)]
+    permissions = list(permission_findings(config, [ROLES[role]] if role else list(ROLES.values())))
+    try:
+        servers = _servers(config)
+    except BrokerError:
+        # A user that may not use INFO lacks a permission, which says more.
+        if all(finding.level == "ok" for finding in permissions):
+            raise
+        return permissions
+    return permissions + [finding for server in servers for finding in _findings(server, durability)]
 
 
 def obstacles(config: Config) -> list[Finding]:

@@ -75,6 +75,10 @@ _BY_CLASS: dict[type[Exception], tuple[str, str]] = {
         "broker_cluster_down",
         "The broker's cluster does not serve this partition.",
     ),
+    exceptions.NoPermissionError: (
+        "broker_refused",
+        "The broker's user lacks a permission; the operator's `flask doctor` names it.",
+    ),
     exceptions.TryAgainError: ("broker_cluster_down", "The partition is being moved to another server."),
 }
 _BY_PREFIX = {

@@ -73,14 +73,18 @@ def ingest_batch(request: IngestRequest, items: Sequence[bytes]) -> Response:
         except (MalformedJson, InvalidEvent, IdempotencyKeyError) as error:
             rejected[index] = _rejected(index, error, remaining_faults)
             remaining_faults -= len(rejected[index]["errors"])
-    outcomes = _publish(request, events, len(rejected))
+    outcomes = publish_events(
+        request, events, [EventCount("unknown", "rejected", len(rejected))] if rejected else []
+    )
     return _respond(request, _results(len(items), rejected, outcomes), outcomes)
 
 
-def _publish(
-    request: IngestRequest, events: Sequence[tuple[Event, list[IdempotencyKey]]], rejected: int
+def publish_events(
+    request: IngestRequest,
+    events: Sequence[tuple[Event, list[IdempotencyKey]]],
+    rejected: Sequence[EventCount],
 ) -> Sequence[Outcome]:
-    """Publish events and set the request's event counts, also for the rejected items.
+    """Publish events in one round trip and set the request's event counts, with those of rejected items.
 
     Raises BrokerError if the broker failed for any event: then the sender repeats the batch, and idempotency
     keys keep its events from being stored twice.
@@ -93,11 +97,11 @@ def _publish(
             )
         except BrokerError as error:
             outcomes = [error] * len(events)
-    counts = Counter({("unknown", "rejected"): rejected} if rejected else {})
-    counts.update(
+    counts = Counter(
         (event.kind, _outcome_label(outcome)) for (event, _), outcome in zip(events, outcomes, strict=True)
     )
-    request.event_counts = [EventCount(kind, label, count) for (kind, label), count in counts.items()]
+    accepted = [EventCount(kind, label, count) for (kind, label), count in counts.items()]
+    request.event_counts = [*rejected, *accepted]
     for outcome in outcomes:
         if isinstance(outcome, BrokerError) and _is_failure(outcome):
             raise outcome

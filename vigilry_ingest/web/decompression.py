@@ -2,7 +2,7 @@
 
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 if sys.version_info >= (3, 14):
@@ -39,15 +39,18 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-def decompress(body: bytes, coding: str, max_bytes: int) -> bytes:
-    """Decompress a body of one or more gzip members or zstd frames (RFC 1952, RFC 8878).
+def decompress(body: bytes, coding: str, max_bytes: int, codings: Collection[str] = CODINGS) -> bytes:
+    """Decompress a body of one or more gzip members, zstd frames or zlib streams (RFC 1952, 8878, 1950).
+
+    ``codings`` are allowed; "deflate", which is none of CODINGS, is another.
 
     Memory use is bounded by `max_bytes`, whatever sizes the body declares. Raises UnknownCoding, CorruptBody
     and OutputTooLarge.
     """
-    make_decompressor = _DECOMPRESSORS.get(coding)
-    if make_decompressor is None:
+    name = _ALIASES.get(coding, coding)
+    if name not in codings:
         raise UnknownCoding(coding)
+    make_decompressor = _DECOMPRESSORS[name]
     parts: list[bytes] = []
     remaining = max_bytes
     for _ in range(_MAX_PARTS):
@@ -57,6 +60,20 @@ def decompress(body: bytes, coding: str, max_bytes: int) -> bytes:
         if not body:
             return b"".join(parts)
     raise CorruptBody(f"The compressed body has more than {_MAX_PARTS} parts.")
+
+
+def decompress_start(body: bytes, coding: str, max_bytes: int) -> bytes:
+    """Return the first bytes of a decompressed body, whatever follows them; an unknown coding is ignored.
+
+    Raises CorruptBody.
+    """
+    make_decompressor = _DECOMPRESSORS.get(_ALIASES.get(coding, coding))
+    if make_decompressor is None:
+        return body[:max_bytes]
+    try:
+        return make_decompressor().decompress(body, max_bytes)
+    except (zlib.error, zstd.ZstdError) as error:
+        raise CorruptBody(f"The body cannot be decompressed: {error}.") from error
 
 
 def _decompress_part(decompressor: _Decompressor, body: bytes, max_bytes: int) -> tuple[bytes, bytes]:
@@ -80,4 +97,9 @@ def _gzip() -> _Decompressor:
     return zlib.decompressobj(_GZIP_WINDOW_BITS)
 
 
-_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {"gzip": _gzip, "x-gzip": _gzip, "zstd": _zstd}
+_ALIASES = {"x-gzip": "gzip"}
+_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
+    "gzip": _gzip,
+    "zstd": _zstd,
+    "deflate": zlib.decompressobj,
+}

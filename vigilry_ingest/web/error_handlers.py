@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
 from vigilry_ingest.api.schemas.faults import InvalidEvent
 from vigilry_ingest.api.schemas.json_object import MalformedJson
+from vigilry_ingest.api.schemas.sentry_envelope import MalformedEnvelope
 from vigilry_ingest.api_keys.admission import TooManyInvalidRequests
 from vigilry_ingest.api_keys.cached_lookup import KeyStoreUnavailable
 from vigilry_ingest.storage.engine import DatabaseError
@@ -71,10 +72,13 @@ def problem(
 
 def register_errors(app: Flask) -> None:
     """Register a handler for every exception that a view or hook may raise."""
-    app.register_error_handler(AuthError, lambda error: problem(error.code, error.detail))
+    app.register_error_handler(
+        AuthError, lambda error: problem(error.code, error.detail, status=error.status)
+    )
     app.register_error_handler(Unverified, _unverified)
     app.register_error_handler(BodyError, lambda error: _invalid(error.code, error.detail))
     app.register_error_handler(MalformedJson, lambda error: _invalid("malformed_json", str(error)))
+    app.register_error_handler(MalformedEnvelope, lambda error: _invalid("malformed_envelope", str(error)))
     app.register_error_handler(
         IdempotencyKeyError, lambda error: _invalid("invalid_idempotency_key", str(error))
     )

@@ -1,5 +1,6 @@
 """The Flask application class, with fast paths for JSON requests, and a response class for them."""
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -24,6 +25,8 @@ from vigilry_ingest.web.request import REQUEST_ID_HEADER, IngestRequest, this_re
 
 Rules = Mapping[tuple[str, str], Rule]
 
+# A variable of the default type, which is one part of a path.
+_ONE_VARIABLE_AT_END = re.compile(r"([^<]*)/<\w+>")
 _SUNSET_NOTICE_S = 14 * 86_400
 
 
@@ -69,13 +72,14 @@ class RawResponse(Response):
         return cast("list[bytes]", self.response)
 
 
-class _StaticFirstAdapter(MapAdapter):
-    """A URL adapter that looks up paths without variables in a table, and leaves all others to werkzeug.
+class _TableFirstAdapter(MapAdapter):
+    """A URL adapter that looks up most paths in tables, and leaves all others to werkzeug.
 
-    Hosts and subdomains are ignored.
+    One table has the paths without variables, the other what precedes a variable that is the last part of a
+    path. Hosts and subdomains are ignored.
     """
 
-    def __init__(self, url_map: Map, request: Request, static_rules: Rules) -> None:
+    def __init__(self, url_map: Map, request: Request, static_rules: Rules, prefix_rules: Rules) -> None:
         super().__init__(
             url_map,
             request.environ.get("HTTP_HOST", ""),
@@ -87,6 +91,7 @@ class _StaticFirstAdapter(MapAdapter):
             request.environ.get("QUERY_STRING"),
         )
         self._static_rules = static_rules
+        self._prefix_rules = prefix_rules
 
     def match(self, *args: Any, **options: Any) -> Any:  # the supertype's is overloaded
         """Return the endpoint or rule of a request and its arguments, as werkzeug does."""
@@ -95,6 +100,11 @@ class _StaticFirstAdapter(MapAdapter):
             rule = self._static_rules.get((self.default_method, self.path_info))
             if rule is not None:
                 return rule, {}
+            prefix, _, last = self.path_info.rpartition("/")
+            rule = self._prefix_rules.get((self.default_method, prefix))
+            if rule is not None and last:
+                (name,) = rule.arguments
+                return rule, {name: last}
         return super().match(*args, **options)
 
 
@@ -129,11 +139,21 @@ class Application(Flask):
                     rules[method, rule.rule], _ = adapter.match(rule.rule, method, return_rule=True)
         return rules
 
+    @cached_property
+    def _prefix_rules(self) -> Rules:
+        """The rules of paths that end with their only variable, by method and what precedes the variable."""
+        return {
+            (method, found[1]): rule
+            for rule in self.url_map.iter_rules()
+            if (found := _ONE_VARIABLE_AT_END.fullmatch(rule.rule)) is not None
+            for method in rule.methods or ()
+        }
+
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return the URL adapter for a request; its host is not validated, because no route depends on it."""
         if request is None:
             return super().create_url_adapter(None)
-        return _StaticFirstAdapter(self.url_map, request, self._static_rules)
+        return _TableFirstAdapter(self.url_map, request, self._static_rules, self._prefix_rules)
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Call the hooks that run before a view, and return the first response that is not None."""

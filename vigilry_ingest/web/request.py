@@ -36,6 +36,7 @@ class IngestRequest(Request):
         ulid: the ULID of the request's own id and of the id of its event
         request_id: the sender's X-Request-Id if it is valid, else ``req_`` and the ULID
         caller: set by ``require_key``; None before it, and outside /ingest
+        body: the body as sent, if it was read before the view; else None
         body_bytes: the size of the body on the wire; None until it is read
         content_bytes: the size of the body once it is decompressed
         event_counts: what became of the request's events, for the metrics
@@ -46,6 +47,7 @@ class IngestRequest(Request):
 
     services: Services
     caller = cast(Caller, None)
+    body: bytes | None = None
     body_bytes: int | None = None
     content_bytes = 0
     event_counts: Sequence[EventCount] = ()

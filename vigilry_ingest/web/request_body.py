@@ -1,6 +1,7 @@
 """Read request bodies: check type, encoding and size, and parse JSON."""
 
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
@@ -80,26 +81,27 @@ def read_body(request: IngestRequest) -> bytes:
     return body
 
 
-def read_content(request: IngestRequest, body: bytes) -> bytes:
-    """Return a body without its content coding.
+def read_content(request: IngestRequest, body: bytes, codings: Collection[str] = CODINGS) -> bytes:
+    """Return a body without its content coding, which is one of ``codings``.
 
     Raises BodyError.
     """
     coding = request.environ.get("HTTP_CONTENT_ENCODING")
-    content = body if coding is None else _decode(body, coding.strip().lower(), request.services.config)
+    config = request.services.config
+    content = body if coding is None else _decode(body, coding.strip().lower(), config, codings)
     request.content_bytes = len(content)
     return content
 
 
-def _decode(body: bytes, coding: str, config: Config) -> bytes:
+def _decode(body: bytes, coding: str, config: Config, codings: Collection[str]) -> bytes:
     if coding in ("", "identity"):
         return body
     max_bytes = config.max_decompressed_bytes
     try:
-        return decompress(body, coding, max_bytes)
+        return decompress(body, coding, max_bytes, codings)
     except UnknownCoding:
         given = coding[:_MAX_ECHO_LENGTH]
-        detail = f"Send Content-Encoding: {' or '.join(CODINGS)}, or none; it was {given}."
+        detail = f"Send Content-Encoding: {' or '.join(codings)}, or none; it was {given}."
         raise BodyError("unsupported_encoding", detail) from None
     except CorruptBody as error:
         raise BodyError("invalid_encoding", str(error)) from error

@@ -107,7 +107,7 @@ def decode(decoder: "msgspec.json.Decoder[Body]", text: bytes, default: Body) ->
     """Return the members of a body that a declaration reads, or the default if they have other types."""
     try:
         return decoder.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return default
 
 

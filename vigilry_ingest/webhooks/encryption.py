@@ -111,6 +111,8 @@ def _parts(ciphertext: bytes) -> tuple[bytes, bytes, bytes]:
         raise CannotDecrypt("A secret was encrypted by another version of the service.")
     nonce_at = len(_VERSION) + _KEY_ID_BYTES
     sealed_at = nonce_at + _NONCE_BYTES
+    if len(ciphertext) <= sealed_at:
+        raise CannotDecrypt("A secret was cut.")
     return ciphertext[len(_VERSION) : nonce_at], ciphertext[nonce_at:sealed_at], ciphertext[sealed_at:]
 
 

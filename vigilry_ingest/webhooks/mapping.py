@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -12,11 +11,10 @@ from vigilry_ingest.domain.escaping import escape_unprintable
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.json_object import JsonObject
 from vigilry_ingest.webhooks.delivery import Delivery
+from vigilry_ingest.webhooks.forms import CONTENT_TYPE, InvalidForm, parse_form
 from vigilry_ingest.webhooks.lookup import KnownSource
 from vigilry_ingest.webhooks.provider import Provider
 
-_FORM = "application/x-www-form-urlencoded"
-_MAX_FORM_FIELDS = 256
 _MAX_SUBJECT_LENGTH = 500
 _MAX_NAME_LENGTH = 255
 _MAX_CORRELATION_LENGTH = 1000
@@ -35,18 +33,12 @@ def json_text(provider: Provider, content: bytes, content_type: str) -> bytes:
 
     Raises InvalidEvent.
     """
-    if not content_type.startswith(_FORM):
+    if not content_type.startswith(CONTENT_TYPE):
         return content
     try:
-        pairs = parse_qsl(
-            content.decode(),
-            keep_blank_values=True,
-            max_num_fields=_MAX_FORM_FIELDS,
-            strict_parsing=bool(content),
-        )
-    except ValueError:
-        detail = f"The form is not valid UTF-8, or has more than {_MAX_FORM_FIELDS} fields."
-        raise InvalidEvent([Fault("", "invalid_form", detail)]) from None
+        pairs = parse_form(content)
+    except InvalidForm as error:
+        raise InvalidEvent([Fault("", "invalid_form", str(error))]) from None
     fields: dict[str, str | list[str]] = {}
     for name, value in pairs:
         before = fields.get(name)

@@ -103,9 +103,12 @@ class Hmac:
         if len(parts) > _MAX_PARTS:
             raise Unverified("malformed_header")
         signatures = [part[len(self.label) :] for part in parts if part.startswith(self.label)]
+        # A repeated header is joined by commas; no provider sends the same signature twice.
+        if any("," in each for each in signatures) or len(set(signatures)) < len(signatures):
+            raise Unverified("malformed_header")
         timestamp = self._timestamp(delivery, parts)
         id_ = delivery.name(self.id_header) if self.id_header else ""
-        prefix = self.signed.format(id=id_, timestamp=timestamp).encode()
+        prefix = self.signed.format(id=id_, timestamp=timestamp).encode() if self.signed else b""
         expected = [self._signature(secret, prefix, delivery.body) for secret in secrets]
         if not matches_any(map(_comparable, signatures), expected):
             raise Unverified("wrong_signature")

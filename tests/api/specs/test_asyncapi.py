@@ -7,6 +7,7 @@ import pytest
 from tests.api.specs.schemas import is_valid
 from tests.fixtures.sender import EXAMPLES, Sender
 from tests.fixtures.services import NewSender
+from vigilry_ingest.api.schemas.sentry import KIND as SENTRY_EVENT
 from vigilry_ingest.api.specs.asyncapi import asyncapi
 from vigilry_ingest.domain.event import Event
 
@@ -23,6 +24,8 @@ def test_the_entry_of_asyncapi_has_every_field_and_its_examples_are_what_is_publ
     sender = new_sender()
     for endpoint in EXAMPLES:
         assert sender.post(endpoint, EXAMPLES[endpoint]).status_code == 202
+    key = {"X-Api-Key": sender.minted.api_key}
+    assert sender.http.post("/api/1/store/", json=SENTRY_EVENT.example, headers=key).status_code == 200
     for example, published in zip(examples, sender.published(), strict=True):
         told = dict(example["payload"])
         seen = {name.decode(): value.decode() for name, value in published.items() if name != b"_id"}

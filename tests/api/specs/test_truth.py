@@ -50,7 +50,7 @@ def test_every_refusal_of_the_service_itself_has_an_example(document: Document) 
 
 def test_every_example_of_a_refusal_is_of_its_own_path_and_fits_the_schema(document: Document) -> None:
     for path, code, example in examples_of(document):
-        assert re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), example["instance"]), (path, code)
+        assert re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), example["instance"]), (path, code)
         assert is_valid(document, "Problem", example)
 
 

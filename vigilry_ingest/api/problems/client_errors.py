@@ -10,6 +10,13 @@ CLIENT = {
         "value is ambiguous.",
         "Send one JSON object with unique member names. The detail describes the error.",
     ),
+    "malformed_envelope": ProblemType(
+        400,
+        "Malformed envelope",
+        "The body is not an envelope of a Sentry SDK: its first line or the header of an item is not a JSON "
+        "object, or an item is shorter than its header says.",
+        "Send what an SDK sends. The detail describes the error.",
+    ),
     "invalid_event": ProblemType(
         400,
         "Invalid event",
@@ -65,6 +72,19 @@ CLIENT = {
         "sources exist.",
         "Compare the URL and the secret in the provider's settings with those of the source. The operator "
         "finds the reason in the service's log, and can send a signed example with `flask sources test`.",
+    ),
+    "insufficient_scope": ProblemType(
+        403,
+        "Insufficient scope",
+        "The API key does not have the scope that the request requires: `send` to send events, `read` to get "
+        "the status of jobs.",
+        "Use another key of the project, or ask the operator for one with this scope.",
+    ),
+    "origin_not_allowed": ProblemType(
+        403,
+        "Origin not allowed",
+        "The API key is meant for web pages of certain origins, and the request came from a page of another.",
+        "Ask the operator for a key that allows the page's origin (`flask keys mint --allow-origin`).",
     ),
     "not_found": ProblemType(
         404,

@@ -9,7 +9,7 @@ import msgspec
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent, pointer_to
 from vigilry_ingest.api.schemas.json_object import MemberBudget, parse_container, parse_enveloped
 from vigilry_ingest.domain.event import Event, EventMetadata
-from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, event_kinds
+from vigilry_ingest.domain.event_kinds import DEFAULT_KIND, event_kinds, posted_kinds
 from vigilry_ingest.domain.json_object import JsonObject
 from vigilry_ingest.domain.json_splitting import TooMany, split_elements
 
@@ -84,8 +84,8 @@ def read_item(text: bytes, budget: MemberBudget) -> Item:
     kind, key = envelope.get("kind"), envelope.get("idempotencyKey")
     kind = DEFAULT_KIND if kind is None else kind
     faults = []
-    if not isinstance(kind, str) or kind not in event_kinds():
-        faults.append(Fault("/kind", "not_allowed", f"Must be one of {', '.join(event_kinds())}."))
+    if not isinstance(kind, str) or kind not in posted_kinds():
+        faults.append(Fault("/kind", "not_allowed", f"Must be one of {', '.join(posted_kinds())}."))
     if key is not None and not isinstance(key, str):
         faults.append(Fault("/idempotencyKey", "wrong_type", "Must be a string."))
     if faults:

@@ -15,7 +15,7 @@ _CODE_DIGITS = 3
 _MAX_NUMBER_LENGTH = 10_000
 MAX_CORRELATIONS = 64
 MAX_NAME_LENGTH = 128
-_MAX_VALUE_BYTES = 1024
+MAX_VALUE_BYTES = 1024
 
 SEVERITIES = ("INFO", "WARN", "ERROR", "CRITICAL")
 
@@ -156,7 +156,7 @@ class Correlation(Object):
     default_error_messages = {
         "members": coded("too_many_members", f"Must have at most {MAX_CORRELATIONS} members."),
         "name": coded("too_long", f"Names must be at most {MAX_NAME_LENGTH} characters."),
-        "value": coded("too_long", f"Values must be at most {_MAX_VALUE_BYTES:,} bytes of JSON each."),
+        "value": coded("too_long", f"Values must be at most {MAX_VALUE_BYTES:,} bytes of JSON each."),
     }
 
     def from_raw(self, raw: msgspec.Raw) -> bytes | None:
@@ -179,7 +179,7 @@ class Correlation(Object):
             members = split_members(replace_lone_surrogates(text), MAX_CORRELATIONS)
         except TooMany:
             return "members"
-        if any(len(raw) > _MAX_VALUE_BYTES for raw in members.values()):
+        if any(len(raw) > MAX_VALUE_BYTES for raw in members.values()):
             return "value"
         return "name" if any(len(name) > MAX_NAME_LENGTH for name in members) else None
 

@@ -39,7 +39,8 @@ _FIELDS: dict[str, Json] = {
     },
     "payload": {
         "description": "A JSON object. For `event` and `webhook` it is byte for byte as sent. For `stripe` "
-        "it is the entire body, byte for byte, or in a batch an object of the item's members, each value as "
+        "it is the entire body, and for `sentry` the "
+        "event of the SDK, byte for byte, or in a batch an object of the item's members, each value as "
         "sent. For `server_error` the service builds it: see ServerErrorPayload.",
         "contentMediaType": "application/json",
     },
@@ -169,16 +170,16 @@ def _server_error_schemas() -> Json:
 
 def _example(kind: str) -> dict[str, str]:
     """Return the stream entry of a kind's example, built as for a request."""
+    event_kind = event_kinds()[kind]
     metadata = EventMetadata(
         id=EVENT_ID,
         project_id="proj_01M83ZA4Y1VJ7G0M8WQ0D6ZK3N",
         environment="production",
         received_at="2026-11-23T10:30:37.632Z",
         request_id=REQUEST_ID,
+        idempotency_key=None if event_kind.is_posted else event_kind.example[event_kind.id_member or ""],
     )
-    event = event_kinds()[kind].build(
-        parse_object(msgspec.json.encode(event_kinds()[kind].example)), metadata
-    )
+    event = event_kind.build(parse_object(msgspec.json.encode(event_kind.example)), metadata)
     texts = [text if isinstance(text, str) else text.decode() for text in event.to_entry()]
     return dict(zip(texts[::2], texts[1::2], strict=True))
 

@@ -39,6 +39,7 @@ def openapi(public_url: str = "") -> Json:
         tags=[
             {"name": "Ingestion", "description": "Send events, one at a time or in batches."},
             {"name": "Webhooks", "description": "Take events that providers sign and send themselves."},
+            {"name": "Sentry", "description": "The protocol of Sentry's SDKs."},
             {"name": "Jobs", "description": "Get the status of accepted events."},
             {"name": "Health", "description": "Health checks for load balancers. They need no API key."},
         ],
@@ -48,6 +49,13 @@ def openapi(public_url: str = "") -> Json:
         "ApiKey",
         {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The project's API key."},
     )
+    for name, where, member in (
+        ("SentryAuth", "header", "X-Sentry-Auth"),
+        ("SentryKey", "query", "sentry_key"),
+    ):
+        description = "The API key of a Sentry SDK's DSN, as the SDK sends it."
+        scheme = {"type": "apiKey", "in": where, "name": member, "description": description}
+        spec.components.security_scheme(name, scheme)
     add_schemas(spec, plugin)
     _add_components(spec)
     for path, operations in paths().items():

@@ -7,10 +7,14 @@ from vigilry_ingest.api.problems import BROKER
 from vigilry_ingest.api.specs.examples import JOB_ID, SOURCE_ID
 from vigilry_ingest.api.specs.responses import BATCH, accepted, problem_responses, response
 from vigilry_ingest.api.specs.schemas import Json
-from vigilry_ingest.domain.event_kinds import EventKind, event_kinds
+from vigilry_ingest.api.specs.sentry import sentry_paths
+from vigilry_ingest.domain.event_kinds import EventKind, posted_kinds
 
 _ANY_PROBLEMS = ("method_not_allowed", "internal_error")
-_KEY_PROBLEMS = ("missing_api_key", "invalid_api_key", *_ANY_PROBLEMS, "key_store_unavailable")
+_KEY_PROBLEMS = (
+    "missing_api_key", "invalid_api_key", "insufficient_scope", "origin_not_allowed", *_ANY_PROBLEMS,
+    "key_store_unavailable",
+)  # fmt: skip
 _BODY_PROBLEMS = (
     "malformed_json", "invalid_event", "invalid_idempotency_key", "invalid_encoding", "incomplete_body",
     "body_too_large", "unsupported_media_type", "unsupported_encoding", "idempotency_key_reused",
@@ -33,10 +37,11 @@ _JOB_PROBLEMS = (
 def paths() -> dict[str, Json]:
     """Return all operations by path and method."""
     return {
-        **{kind.path: {"post": _ingestion(kind)} for kind in event_kinds().values()},
+        **{kind.path: {"post": _ingestion(kind)} for kind in posted_kinds().values()},
         BATCH: {"post": _batch()},
         "/ingest/jobs/{jobId}": {"get": _job()},
         HOOK: {"post": _webhook(), "get": _about_webhook()},
+        **sentry_paths(),
         "/health/live": {"get": _health("live", "Check whether the process responds")},
         "/health/ready": {"get": _health("ready", "Check whether the service can accept events")},
     }
@@ -60,7 +65,7 @@ def _ingestion(kind: EventKind) -> Json:
 
 def _batch() -> Json:
     items = {
-        "oneOf": [{"$ref": f"#/components/schemas/{kind.component}Item"} for kind in event_kinds().values()]
+        "oneOf": [{"$ref": f"#/components/schemas/{kind.component}Item"} for kind in posted_kinds().values()]
     }
     batch = {
         "type": "object",
@@ -68,7 +73,7 @@ def _batch() -> Json:
         "properties": {"events": {"type": "array", "minItems": 1, "items": items}},
         "additionalProperties": False,
     }
-    events = [{"kind": name} | kind.example for name, kind in event_kinds().items()]
+    events = [{"kind": name} | kind.example for name, kind in posted_kinds().items()]
     lines = "".join(json.dumps(each) + "\n" for each in events)
     return {
         "operationId": "sendBatch",

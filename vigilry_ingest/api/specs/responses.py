@@ -113,7 +113,7 @@ def problem_responses(path: str, *codes: str) -> Json:
 
 def _key_headers(path: str, status: int) -> tuple[str, ...]:
     # Only an authenticated request reveals when its key expires; methods are checked before the key.
-    is_authenticated = path.startswith("/ingest/") and status not in (401, 405)
+    is_authenticated = path.startswith(("/ingest/", "/api/")) and status not in (401, 405)
     return ("Sunset",) if is_authenticated else ()
 
 

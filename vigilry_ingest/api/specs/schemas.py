@@ -43,7 +43,8 @@ def add_schemas(spec: APISpec, plugin: MarshmallowPlugin) -> None:
         if schema["additionalProperties"]:
             schema["maxProperties"] = MAX_MEMBERS
         schema["examples"] = [kind.example]
-        spec.components.schema(f"{name}Item", _item(schema, kind))
+        if kind.is_posted:
+            spec.components.schema(f"{name}Item", _item(schema, kind))
     for name, schema in _response_schemas().items():
         spec.components.schema(name, schema)
 
@@ -107,6 +108,9 @@ def _response_schemas() -> dict[str, Json]:
         )
         | {"examples": [{"jobId": JOB_ID, "status": "queued"}]},
         "Challenge": _object(["challenge"], challenge=text),
+        "SentryAccepted": _object(
+            [], id=text, errors={"type": "array", "items": {"$ref": "#/components/schemas/Fault"}}
+        ),
         "Fault": fault,
         "BatchResult": _object(
             ["index", "status"],
@@ -148,7 +152,12 @@ def _response_schemas() -> dict[str, Json]:
                 }
             ]
         },
-        "Health": _object(["status"], status=text, checks={"type": "object", "additionalProperties": text}),
+        "Health": _object(
+            ["status"],
+            status=text,
+            checks={"type": "object", "additionalProperties": text},
+            reasons={"type": "object", "additionalProperties": text},
+        ),
         "Problem": _object(
             ["type", "title", "status", "detail", "instance", "code", "retryable", "requestId"],
             type=text,

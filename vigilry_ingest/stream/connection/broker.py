@@ -4,13 +4,19 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from vigilry_ingest.stream.broker_url import Host, parse_broker_url
 from vigilry_ingest.stream.connection.bounded import connection_to
 from vigilry_ingest.stream.connection.node import Command, Node
 from vigilry_ingest.stream.connection.topology import topology_of
 from vigilry_ingest.stream.errors import BrokerError, explain, not_sent
+from vigilry_ingest.stream.redis_keys import events_key
+
+# No entry can have this id. A server that refuses events gives that reason first: permissions, memory, disk.
+# Only XLEN notices that the key is no stream.
+_TRY_TO_APPEND = "redis.call('XLEN', KEYS[1]) return redis.pcall('XADD', KEYS[1], '0-0', 'v', '1')"
+_INVALID_ID = "must be greater than 0-0"
 
 
 class Broker:
@@ -46,17 +52,19 @@ class Broker:
             raise
 
     def check(self, timeout_s: float) -> None:
-        """Check that at least one server replies to PING.
+        """Check that at least one server would append an event; nothing is written.
 
         Raises BrokerError when none does in time.
         """
         failure = not_sent()
-        for host in self.topology.hosts(time.monotonic() + timeout_s):
+        deadline = time.monotonic() + timeout_s
+        partitions = {self.topology.host_of(each, deadline): each for each in range(self.partitions)}
+        for host, partition in partitions.items():
             try:
-                (reply,) = self.query(host, [("PING",)], timeout_s)
-                if not isinstance(reply, RedisError):
+                (reply,) = self.query(host, [("EVAL", _TRY_TO_APPEND, 1, events_key(partition))], timeout_s)
+                if _INVALID_ID in str(reply):
                     return
-                failure = explain(reply)
+                failure = explain(reply if isinstance(reply, RedisError) else ResponseError(str(reply)))
             except BrokerError as error:
                 failure = error
         self.topology.invalidate()

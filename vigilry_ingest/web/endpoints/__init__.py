@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from vigilry_ingest.domain.event_kinds import event_kinds
+from vigilry_ingest.domain.event_kinds import posted_kinds
 from vigilry_ingest.web.auth import require_key
 from vigilry_ingest.web.endpoints import batch, jobs
 from vigilry_ingest.web.endpoints.events import event_blueprint
@@ -12,7 +12,7 @@ def ingest_blueprint() -> Blueprint:
     """Make the blueprint of all endpoints that require an API key."""
     ingest = Blueprint("ingest", __name__)
     ingest.before_request(require_key)
-    for kind in event_kinds().values():
+    for kind in posted_kinds().values():
         ingest.register_blueprint(event_blueprint(kind))
     for endpoint in (batch, jobs):
         ingest.register_blueprint(endpoint.blueprint)

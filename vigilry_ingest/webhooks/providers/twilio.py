@@ -12,13 +12,12 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from vigilry_ingest.webhooks.delivery import Delivery, Draft, Reading, Unverified, decode
+from vigilry_ingest.webhooks.forms import CONTENT_TYPE, InvalidForm, parse_form
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.signatures import Token, matches_any
 
 _HEADER = "X-Twilio-Signature"
-_FORM = "application/x-www-form-urlencoded"
 _BODY_DIGEST = "bodySHA256"
-_MAX_FIELDS = 256
 
 
 class _UrlSignature:
@@ -29,7 +28,7 @@ class _UrlSignature:
         given = delivery.required_header(_HEADER)
         query = str(delivery.environ.get("QUERY_STRING") or "")
         url = f"{delivery.url}?{query}" if query else delivery.url
-        is_form = (delivery.header("Content-Type") or "").startswith(_FORM)
+        is_form = (delivery.header("Content-Type") or "").startswith(CONTENT_TYPE)
         digest = dict(parse_qsl(query)).get(_BODY_DIGEST)
         if not is_form:
             expected_digest = hashlib.sha256(delivery.body).hexdigest()
@@ -51,8 +50,8 @@ class _UrlSignature:
 
 def _sorted_fields(body: bytes) -> str:
     try:
-        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-    except ValueError:
+        fields = parse_form(body)
+    except InvalidForm:
         raise Unverified("malformed_body") from None
     # Twilio's libraries sign a repeated value of a field once.
     return "".join(name + value for name, value in sorted(set(fields)))
@@ -100,7 +99,7 @@ PROVIDER = Provider(
     read=_read,
     example=Example(
         body=lambda id_, _now: urlencode({"MessageSid": f"SM{id_}", "MessageStatus": "delivered"}).encode(),
-        headers={"Content-Type": _FORM, "I-Twilio-Idempotency-Token": "{id}"},
+        headers={"Content-Type": CONTENT_TYPE, "I-Twilio-Idempotency-Token": "{id}"},
     ),
     where="The webhook or status callback of a number, a service or a request. The secret is the account's "
     "auth token.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,7 +14,13 @@ MAX_FRAMES = 250
 MAX_CHAINED = 10
 """Maximum number of causes of the main exception; the nearest ones are kept."""
 
-MAX_LINES = 10_000
+MAX_INNER = 50
+"""Maximum number of exceptions that are kept of one group, or of those suppressed by one exception."""
+
+MAX_DEPTH = 10
+"""Maximum nesting of groups within groups."""
+
+MAX_LINES = 4_000
 """Maximum number of lines that are read, half from each end, to bound the cost of many short lines."""
 
 _MAX_INT = 2**63 - 1
@@ -31,32 +37,39 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ParsedException(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An exception with its frames in the order of the text, and its causes, nearest first."""
+    """An exception with its frames in the order of the text, and its causes, nearest first.
+
+    `inner` has the members of a group, or the exceptions that this one suppressed, each with its own causes.
+    """
 
     type: str | None
     value: str | None
     frames: list[Frame]
     chained: list[ParsedException] = msgspec.field(default_factory=list)
+    inner: list[ParsedException] = msgspec.field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Draft:
-    """An exception while it is parsed; the head is the text of its type and message."""
+    """An exception while it is parsed; the head is the text of its type and message.
+
+    Each item of `inner` is an exception followed by its causes.
+    """
 
     head: list[str] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
+    inner: list[list[Draft]] = field(default_factory=list)
+    type: str | None = None
+
+
+Read = Callable[[Draft], tuple[str | None, str | None]]
 
 
 def split_lines(stack: str) -> list[str]:
-    """Split a text at LF or CRLF into at most MAX_LINES lines that can be encoded as UTF-8.
+    """Split a text at LF or CRLF into at most MAX_LINES lines.
 
     Does not use `str.splitlines`, which also splits at form feeds and U+2028: messages contain these.
     """
-    try:
-        stack.encode()
-    except UnicodeEncodeError:
-        # A JSON escape can decode to a lone surrogate, which cannot be encoded again.
-        stack = stack.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     half = MAX_LINES // 2
     lines = stack.split("\n", half)
     if len(lines) > half:
@@ -82,6 +95,11 @@ def indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
+def head_reader(typed: re.Pattern[str], later: re.Pattern[str]) -> Read:
+    """Return the reader of heads that `read_head` parses with these patterns."""
+    return lambda draft: read_head(draft.head, typed, later)
+
+
 def read_head(
     lines: list[str], typed: re.Pattern[str], later: re.Pattern[str]
 ) -> tuple[str | None, str | None]:
@@ -104,13 +122,24 @@ def read_head(
     return found["type"], message.strip() or None
 
 
-def assemble(drafts: Iterable[Draft], typed: re.Pattern[str], later: re.Pattern[str]) -> ParsedException:
+def typed_head(draft: Draft) -> tuple[str | None, str | None]:
+    """Return the type that a parser has set, and the lines of the head as the message."""
+    return draft.type, "\n".join(draft.head).strip() or None
+
+
+def assemble(drafts: Iterable[Draft], read: Read = typed_head, depth: int = 0) -> ParsedException:
     """Build the exception from drafts: the main exception first, then its causes, nearest first."""
     main, *causes = (
-        ParsedException(*read_head(draft.head, typed, later), frames=_both_ends(draft.frames))
+        ParsedException(
+            *read(draft),
+            frames=_both_ends(draft.frames),
+            inner=[
+                assemble(chain, read, depth + 1) for chain in draft.inner[:MAX_INNER] if depth < MAX_DEPTH
+            ],
+        )
         for draft in list(drafts)[: MAX_CHAINED + 1]
     )
-    return ParsedException(main.type, main.value, main.frames, causes)
+    return ParsedException(main.type, main.value, main.frames, causes, main.inner)
 
 
 def _both_ends(frames: list[Frame]) -> list[Frame]:

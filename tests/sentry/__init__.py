@@ -1,0 +1,1 @@
+"""Sentry SDKs as clients."""
