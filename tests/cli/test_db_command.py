@@ -104,7 +104,15 @@ def postgresql_held(url: str) -> Iterator[Callable[[list[Running]], None]]:
 
 def test_an_upgrade_tells_programs_what_it_has_applied(tmp_path: Path) -> None:
     applied = json.loads(flask_well("db", "upgrade", "--json", DATABASE_URL=f"sqlite:///{tmp_path}/x.db"))
-    assert [each[:4] for each in applied["applied"]] == [f"{number:04}" for number in range(1, 8)]
+    assert [each[:4] for each in applied["applied"]] == [
+        "0001",
+        "0002",
+        "0003",
+        "0004",
+        "0005",
+        "0006",
+        "0007",
+    ]
 
 
 def test_two_upgrades_at_once_both_end_well(new_database_url: str) -> None:

@@ -48,6 +48,10 @@ SAMPLES = {
     "VIGILRY_DOCS": Sample("on", "off", "off"),
     "VIGILRY_SENTRY_ITEMS": Sample("", "transaction, span", "transaction,span"),
     "VIGILRY_PUBLIC_URL": Sample("", "https://ingest.example:8443/", "https://ingest.example:8443"),
+    "VIGILRY_SECRETS_KEYS": Sample("", f"{'A' * 43}=", f"{'A' * 43}="),
+    "VIGILRY_SECRETS_KEYS_FILE": Sample(
+        "var/secrets.key", "/etc/vigilry/secrets.key", "/etc/vigilry/secrets.key"
+    ),
     "VIGILRY_CORS_ORIGINS": Sample(
         "", "https://a.example, http://[::1]:8080", "https://a.example,http://[::1]:8080"
     ),

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import socket
+import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tests.fixtures.servers.waiting import wait_until
 
 # It has a real key's form; the stand-in asks for none.
 KEY = "vig_live_" + "0" * 36
+HOOK = "/hooks/src_01M83ZA4Y1VJ7G0M8WQ0D6ZK3N"
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +233,51 @@ def test_an_address_that_sends_too_much_is_refused_whatever_its_key(
     for answer in refused:
         assert answer.headers["retry-after"] == "1"
         assert_problem(answer, "too_many_requests")
+
+
+@pytest.mark.alone
+def test_a_flood_of_webhooks_from_one_address_is_bounded_and_a_sender_beside_it_is_not_slowed(
+    nginx: Nginx,
+) -> None:
+    began = time.monotonic()
+    with (
+        Load(nginx.url, "none", path=HOOK) as flood,
+        Load(nginx.url, KEY, path=HOOK, connections=1, pause_s=0.02, address="127.0.0.2") as beside,
+    ):
+        wait_until(lambda: flood.outcomes()[429] > 1000, 30, "most are refused")
+        wait_until(lambda: len(beside.sent) > 50, 10, "the other has gone on")
+    took_s = time.monotonic() - began
+    assert flood.outcomes().keys() == {200, 429}
+    # The burst, and what the rate lets by.
+    assert flood.outcomes()[200] <= 1001 + 200 * took_s
+    assert beside.outcomes().keys() == {200}
+    assert statistics.median(sent.took_s for sent in beside.sent) < 0.25
+
+
+def test_webhooks_over_their_rate_are_refused_in_the_same_shape_and_are_no_wrong_keys(
+    service: Service,
+) -> None:
+    changes = {
+        "zone=hooks:10m rate=200r/s;": "zone=hooks:10m rate=1r/m;",
+        "hooks burst=1000": "hooks burst=40",
+    }
+    with Nginx(service.bind, changes=changes) as nginx, nginx.client() as client:
+        answers = [client.post(HOOK, content=b"payload=%7B%7D") for _ in range(50)]
+        # More than wrong_keys lets by, so these were not counted there.
+        assert [answer.status_code for answer in answers[:41]] == [200] * 41
+        assert {answer.status_code for answer in answers[41:]} == {429}
+        assert answers[-1].headers["retry-after"] == "1"
+        assert_problem(answers[-1], "too_many_requests")
+        assert client.post("/ingest/events", json={}).status_code == 200
+
+
+def test_a_webhook_is_passed_on_with_its_body_and_signature_unchanged(client: httpx.Client) -> None:
+    body = os.urandom(100_000)
+    headers = {"X-Hub-Signature-256": "sha256=00", "Content-Type": "application/x-www-form-urlencoded"}
+    seen = client.post(f"{HOOK}?bodySHA256=ab", content=body, headers=headers).json()
+    assert seen["sha256"] == hashlib.sha256(body).hexdigest()
+    assert seen["headers"]["HTTP_X_HUB_SIGNATURE_256"] == "sha256=00"
+    assert seen["headers"]["CONTENT_TYPE"] == headers["Content-Type"]
 
 
 def test_what_is_no_http_is_refused_in_the_same_shape(nginx: Nginx) -> None:

@@ -1,7 +1,5 @@
-"""The examples' programs: what they read, how they are run, and how senders sign."""
+"""The examples' programs: what they read, and how they are run."""
 
-import hashlib
-import hmac
 import os
 import shutil
 import subprocess
@@ -16,7 +14,6 @@ from tests.fixtures.servers.process import Process
 from tests.fixtures.servers.waiting import free_port, require, wait_until
 
 EXAMPLES = ROOT / "examples"
-SECRET = "whsec_made_up"
 PROGRAMS = {".py": sys.executable, ".mjs": "node", ".sh": "sh"}
 FILES = [each for each in sorted(EXAMPLES.iterdir()) if each.suffix in PROGRAMS]
 
@@ -31,8 +28,6 @@ def environment_of(url: str, key: str = "any") -> dict[str, str]:
     return dict(os.environ) | {
         "INGEST_URL": url,
         "INGEST_API_KEY": key,
-        "GITHUB_WEBHOOK_SECRET": SECRET,
-        "STRIPE_WEBHOOK_SECRET": SECRET,
         "PYTHONPATH": str(EXAMPLES),
     }
 
@@ -90,8 +85,3 @@ def wait_for_one(sender: Sender) -> dict[bytes, bytes]:
     wait_until(lambda: bool(sender.published()), 10.0, "something is reported")
     (entry,) = sender.published()
     return entry
-
-
-def signed(payload: bytes, secret: str = SECRET) -> str:
-    """Sign as GitHub and Stripe do."""
-    return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()

@@ -230,7 +230,7 @@ def show_command(source_id: str, as_json: bool) -> None:
 @json_option
 @_failures_of_sources
 def rotate_command(source_id: str, secret_file: str | None, grace_hours: float, as_json: bool) -> None:
-    """Replace the secret of the source SOURCE_ID.
+    """Add a new secret to the source SOURCE_ID.
 
     The old one remains valid for the grace period, because a provider signs with it until it has the new one,
     and many sign with both meanwhile.

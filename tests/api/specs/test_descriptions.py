@@ -30,7 +30,9 @@ def test_every_route_of_senders_is_described_and_every_described_one_exists(
 ) -> None:
     with service.client() as client:
         for path, operations in document["paths"].items():
-            address = path.replace("{jobId}", "bull-1").replace("{project}", "1")
+            address = (
+                path.replace("{jobId}", "bull-1").replace("{project}", "1").replace("{sourceId}", "src_1")
+            )
             # The SDKs' own form, which is the one that says what it allows.
             address += "/" if address.startswith("/api/") else ""
             wrong = client.put(address, headers={"X-Api-Key": "x"})

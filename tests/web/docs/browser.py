@@ -70,8 +70,8 @@ def authorize(page: Page, api_key: str) -> None:
     """Return the reference a key."""
     page.get_by_role("button", name="Authorize").first.click()
     page.locator(".modal-ux input").first.fill(api_key)
-    page.locator(".modal-ux .auth-btn-wrapper button[type=submit]").click()
-    page.locator(".modal-ux .btn-done").click()
+    page.locator(".modal-ux .auth-btn-wrapper button[type=submit]").first.click()
+    page.locator(".modal-ux .btn-done").first.click()
 
 
 def send(page: Page, operation: str, *, media: str | None = None) -> Any:

@@ -38,6 +38,7 @@ def openapi(public_url: str = "") -> Json:
         servers=[{"url": public_url or "/", "description": "This service"}],
         tags=[
             {"name": "Ingestion", "description": "Send events, one at a time or in batches."},
+            {"name": "Webhooks", "description": "Take events that providers sign and send themselves."},
             {"name": "Sentry", "description": "The protocol of Sentry's SDKs."},
             {"name": "Jobs", "description": "Get the status of accepted events."},
             {"name": "Health", "description": "Health checks for load balancers. They need no API key."},

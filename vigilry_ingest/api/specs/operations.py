@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from vigilry_ingest.api.problems import BROKER
-from vigilry_ingest.api.specs.examples import JOB_ID
+from vigilry_ingest.api.specs.examples import JOB_ID, SOURCE_ID
 from vigilry_ingest.api.specs.responses import BATCH, accepted, problem_responses, response
 from vigilry_ingest.api.specs.schemas import Json
 from vigilry_ingest.api.specs.sentry import sentry_paths
@@ -21,6 +21,12 @@ _BODY_PROBLEMS = (
     "rate_limited", "too_many_invalid_requests",
 )  # fmt: skip
 _INGESTION_PROBLEMS = (*_KEY_PROBLEMS, *_BODY_PROBLEMS, *BROKER)
+_HOOK_PROBLEMS = (
+    "malformed_json", "invalid_event", "invalid_encoding", "incomplete_body", "invalid_signature",
+    "body_too_large", "unsupported_encoding", "rate_limited", "too_many_invalid_requests",
+    "key_store_unavailable", *_ANY_PROBLEMS, *BROKER,
+)  # fmt: skip
+HOOK = "/hooks/{sourceId}"
 # Broker errors that a read can cause.
 _JOB_PROBLEMS = (
     "broker_unavailable", "broker_timeout", "broker_loading", "broker_primary_down", "broker_cluster_down",
@@ -34,6 +40,7 @@ def paths() -> dict[str, Json]:
         **{kind.path: {"post": _ingestion(kind)} for kind in posted_kinds().values()},
         BATCH: {"post": _batch()},
         "/ingest/jobs/{jobId}": {"get": _job()},
+        HOOK: {"post": _webhook(), "get": _about_webhook()},
         **sentry_paths(),
         "/health/live": {"get": _health("live", "Check whether the process responds")},
         "/health/ready": {"get": _health("ready", "Check whether the service can accept events")},
@@ -121,6 +128,51 @@ def _job() -> Json:
                 *_JOB_PROBLEMS,
             ),
         },
+    }
+
+
+def _webhook() -> Json:
+    accepted_202 = accepted("Accepted", "The event is stored.", "Location", "IdempotentReplayed")
+    del accepted_202["headers"]["Sunset"]
+    return {
+        "operationId": "receiveWebhook",
+        "summary": "Receive a webhook from its provider",
+        "description": "For the settings of a provider, which signs its requests: the body is a JSON object "
+        "or a form, and the source's secret verifies it. A repeated delivery is stored once.",
+        "tags": ["Webhooks"],
+        "security": [],
+        "parameters": [_source_parameter(), "RequestId", "Traceparent"],
+        "requestBody": {"required": True, "content": {"*/*": {"schema": {}}}},
+        "responses": {
+            "200": response("Challenge", "The answer to a provider that only checks the URL."),
+            "202": accepted_202,
+            **problem_responses(f"/hooks/{SOURCE_ID}", *_HOOK_PROBLEMS),
+        },
+    }
+
+
+def _about_webhook() -> Json:
+    about = response("Challenge", "What the URL is for, whether or not the source exists.")
+    about["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "operationId": "describeWebhook",
+        "summary": "Describe the URL of a webhook",
+        "description": "For those who open the URL in a browser.",
+        "tags": ["Webhooks"],
+        "security": [],
+        "parameters": [_source_parameter(), "RequestId"],
+        "responses": {"200": about, **problem_responses(f"/hooks/{SOURCE_ID}", *_ANY_PROBLEMS)},
+    }
+
+
+def _source_parameter() -> Json:
+    return {
+        "name": "sourceId",
+        "in": "path",
+        "required": True,
+        "description": "The id of a source, from `flask sources add`.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": SOURCE_ID,
     }
 
 

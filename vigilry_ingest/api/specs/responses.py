@@ -1,7 +1,7 @@
 """Headers and responses of ``/openapi.json``, with an example of each problem."""
 
 from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
-from vigilry_ingest.api.specs.examples import JOB_ID, REQUEST_ID
+from vigilry_ingest.api.specs.examples import JOB_ID, REQUEST_ID, SOURCE_ID
 from vigilry_ingest.api.specs.schemas import Json
 
 BATCH = "/ingest/batch"
@@ -9,7 +9,12 @@ BATCH = "/ingest/batch"
 _PROBLEM = "application/problem+json"
 _JOB = f"/ingest/jobs/{JOB_ID}"
 # Problems that do not occur at /ingest/events.
-_PATHS = {"batch_too_large": BATCH, "not_found": _JOB, "event_store_unavailable": _JOB}
+_PATHS = {
+    "batch_too_large": BATCH,
+    "not_found": _JOB,
+    "event_store_unavailable": _JOB,
+    "invalid_signature": f"/hooks/{SOURCE_ID}",
+}
 _HEADERS_BY_STATUS = {
     401: ("WwwAuthenticate",),
     405: ("Allow",),
@@ -53,7 +58,10 @@ def headers() -> dict[str, Json]:
         ),
         "Allow": text("The methods that the URL supports.", "POST, OPTIONS"),
         "AcceptEncoding": text("The supported content codings.", "gzip, zstd"),
-        "WwwAuthenticate": text("How to send an API key.", 'ApiKey realm="ingest", header="X-Api-Key"'),
+        "WwwAuthenticate": text(
+            "How to send an API key, or that a signature is required.",
+            'ApiKey realm="ingest", header="X-Api-Key"',
+        ),
     }
 
 

@@ -107,6 +107,7 @@ def _response_schemas() -> dict[str, Json]:
             ["jobId", "status"], jobId=JOB_ID_SCHEMA, status={"type": "string", "const": "queued"}
         )
         | {"examples": [{"jobId": JOB_ID, "status": "queued"}]},
+        "Challenge": _object(["challenge"], challenge=text),
         "SentryAccepted": _object(
             [], id=text, errors={"type": "array", "items": {"$ref": "#/components/schemas/Fault"}}
         ),

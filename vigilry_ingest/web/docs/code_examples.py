@@ -19,7 +19,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Send in batches, with retries": ("batch.py", "retry.py"),
     "Report an application's errors": ("flask_errors.py", "express_errors.mjs"),
-    "Forward webhooks": ("github_forwarder.py", "stripe_forwarder.py"),
 }  # fmt: skip
 
 
