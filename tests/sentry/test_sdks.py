@@ -25,6 +25,8 @@ from vigilry_ingest.domain.event import Quota
 
 pytestmark = [pytest.mark.one_database, pytest.mark.slow]
 
+# The test makes its pages up, so that they have no address, which may not reach this machine otherwise.
+_FROM_NOWHERE = "--disable-features=LocalNetworkAccessChecks"
 PROGRAMS = Path(__file__).parent / "programs"
 
 
@@ -43,7 +45,7 @@ def browser() -> Iterator[Browser]:
     if binary is None:
         require("chromium is not installed")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox", _FROM_NOWHERE])
         yield running
         running.close()
 
@@ -96,16 +98,17 @@ def test_an_error_of_a_web_page_is_stored_and_its_key_is_only_for_its_origin(
     page.route("http://127.0.0.1:3002/", lambda route: route.fulfill(body="Other", content_type="text/html"))
     minted = mint(engine, "of a page", "production", scopes=["send"], origins=["http://127.0.0.1:3001"])
     sender = Sender(service, valkey, minted)
-    statuses = []
-    for origin in ("http://127.0.0.1:3001/", "http://127.0.0.1:3002/"):
+    # A page of another origin cannot read the refusal, so its request fails.
+    for origin, event in (
+        ("http://127.0.0.1:3001/", "response"),
+        ("http://127.0.0.1:3002/", "requestfailed"),
+    ):
         page.goto(origin)
         page.add_script_tag(path=str(bundle))
-        with page.expect_response("**/envelope/**", timeout=15_000) as answered:
+        with page.expect_event(event, lambda each: "/envelope/" in each.url, timeout=15_000):
             page.evaluate("dsn => window.start(dsn)", dsn_of("", service.bind, minted.api_key))
-        statuses.append(answered.value.status)
+        wait_until(lambda: len(sender.published()) == 1, 5, "the page's error is published")
     page.close()
-    assert statuses == [200, 403]
-    wait_until(lambda: len(sender.published()) == 1, 5, "the page's error is published")
     assert the_error(sender, "RangeError", "no cart")["platform"] == "javascript"
     sender.close()
 
