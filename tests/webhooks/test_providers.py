@@ -166,6 +166,7 @@ def test_odd_values_of_headers_are_refused_without_a_failure(new_receiver: NewRe
             b"v1," * 2000,
             b"t=9" + b"9" * 400 + b",v1=a",
             b"v1a,!",
+            b"v1a,\xc3\xa9",
             b"{}",
             b",",
         ):

@@ -4,7 +4,6 @@ By https://www.standardwebhooks.com (read in November 2026).
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 
@@ -94,7 +93,8 @@ def _verify_ed25519(delivery: Delivery, names: str, keys: Sequence[str], now: fl
 def _is_signed(key: str, signature: str, signed: bytes) -> bool:
     try:
         _public_key(key).verify(base64.b64decode(signature, validate=True), signed)
-    except (InvalidSignature, binascii.Error):
+    except (InvalidSignature, ValueError):
+        # ValueError for what is not base64.
         return False
     return True
 
