@@ -19,7 +19,7 @@ from vigilry_ingest.domain.message_pattern import pattern_of
 
 pytestmark = pytest.mark.one_database
 
-MAX_CPU_S = 0.005
+MAX_CPU_S = 0.02
 VARIANTS = 200
 METADATA = EventMetadata(
     id="evt_1",

@@ -72,7 +72,12 @@ def test_keys_come_from_the_setting_and_then_from_the_file(tmp_path: Path) -> No
     SecretBox.from_settings(NEW, str(tmp_path / "none")).require_key()
 
 
-@pytest.mark.parametrize("key", ["short", NEW[:-4], NEW + NEW, "é" * 44, "!" * 44])
+@pytest.mark.parametrize(
+    "key",
+    ["short", NEW[:-4], NEW + NEW, "é" * 44, "!" * 44],
+    # Keys are random, and differ in each process that runs tests.
+    ids=["short", "cut", "doubled", "not ASCII", "not base64"],
+)
 def test_an_invalid_key_stops_the_service_at_its_start_without_being_shown(key: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidSecretsKey):
         SecretBox([key])
