@@ -252,6 +252,8 @@ def test_the_stats_of_a_broker_without_any_stream_are_empty(commands: Commands) 
 def test_a_narrow_terminal_cuts_no_worker(broker: Valkey, client: redis.Redis, commands: Commands) -> None:
     with Running(broker.url, do_nothing):
         wait_until(lambda: bool(client.exists(lease_key(0, "store"))), 5.0, "the worker has its lease")
+        # It makes the group once it has the lease.
+        wait_until(lambda: "store" in stats(commands)["groups"], 5.0, "the worker has its group")
         worker = stats(commands)["groups"]["store"]["worker"]
         code, shown = on_terminal_of(40, {}, "events", "stats", REDIS_URL=broker.url)
     assert (code, worker in shown) == (0, True), shown
