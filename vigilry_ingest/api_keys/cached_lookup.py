@@ -32,7 +32,7 @@ class KeyStoreUnavailable(Exception):
     """The key store is down, and this key is not cached."""
 
 
-class Cached(Generic[Value]):
+class _Cached(Generic[Value]):
     """The result of a look-up, with the times of RFC 5861; ``value`` is None for an unknown key.
 
     ``down_until``: until when the key store is taken to be down after it failed to answer.
@@ -50,9 +50,9 @@ class Cached(Generic[Value]):
         self,
         value: Value | None,
         *,
-        revalidate_at: float = 0.0,
-        stale_while_revalidate_until: float = 0.0,
-        stale_if_error_until: float = 0.0,
+        revalidate_at: float,
+        stale_while_revalidate_until: float,
+        stale_if_error_until: float,
     ) -> None:
         self.value = value
         self.revalidate_at = revalidate_at
@@ -62,12 +62,15 @@ class Cached(Generic[Value]):
 
 
 class CachedLookup(Generic[Value]):
-    """Looks values up by key; safe to share between threads or greenlets.
+    """Looks up values by what requests present; safe to share between threads or greenlets.
 
     A result is cached for ``ttl_s`` seconds, after which a change takes effect. While the database is down, a
     known value is used for another ``stale_s`` seconds.
 
     Parameters:
+        key_of: returns the key of what is presented, under which its value is cached
+        is_well_formed: returns whether what is presented may have a value; otherwise nothing is queried
+        select: queries the value of what is presented
         select_keys: queries all keys
         count_lookup: counts a look-up that was not cached, by its result
         count_query: counts a query, for one ``key`` or for the ``list`` of all
@@ -75,18 +78,24 @@ class CachedLookup(Generic[Value]):
 
     def __init__(
         self,
-        select_keys: Callable[[], frozenset[bytes]],
         *,
+        key_of: Callable[[str], bytes],
+        is_well_formed: Callable[[str], bool],
+        select: Callable[[str], Value | None],
+        select_keys: Callable[[], frozenset[bytes]],
         ttl_s: float,
         stale_s: float,
         count_lookup: Callable[[str], None],
         count_query: Callable[[str], None],
     ) -> None:
+        self._key_of = key_of
+        self._is_well_formed = is_well_formed
+        self._select = select
         self._ttl_s = ttl_s
         self._stale_s = stale_s
         self._count_lookup = count_lookup
         self._count_query = count_query
-        self._cache: dict[bytes, Cached[Value]] = {}
+        self._cache: dict[bytes, _Cached[Value]] = {}
         self._mutex = threading.Lock()
         self._misses = TokenBucket(rate=_MISSES_PER_S, burst=_MISS_BURST)
 
@@ -96,23 +105,24 @@ class CachedLookup(Generic[Value]):
 
         self._known = KnownKeys(select_and_count)
 
-    def get(self, key: bytes) -> Cached[Value] | None:
-        """Return the entry of a key, or None if it was never looked up."""
-        return self._cache.get(key)
-
-    def is_fresh(self, cached: Cached[Value]) -> bool:
-        """Return whether an entry may be used as it is."""
-        now = time.monotonic()
-        return now < cached.revalidate_at and now < cached.stale_if_error_until
-
-    def revalidate(
-        self, key: bytes, cached: Cached[Value] | None, select: Callable[[], Value | None]
-    ) -> Value | None:
-        """Look a key up and return its value, or None if it is unknown; ``cached`` is its entry, if any.
+    def find(self, presented: str) -> Value | None:
+        """Return a value, or None if it is unknown or what is presented is malformed.
 
         Raises KeyStoreUnavailable.
         """
+        key = self._key_of(presented)
         now = time.monotonic()
+        cached = self._cache.get(key)
+        if cached is not None and now < cached.revalidate_at and now < cached.stale_if_error_until:
+            return cached.value
+        if cached is None and not self._is_well_formed(presented):
+            self._count_lookup("malformed")
+            return None
+        return self._revalidate(presented, key, cached, now)
+
+    def _revalidate(
+        self, presented: str, key: bytes, cached: _Cached[Value] | None, now: float
+    ) -> Value | None:
         if cached is not None:
             # This request queries the key store. Until it has the result the others use the cached entry, but
             # not one that is long out of date: the key may have been revoked since.
@@ -126,7 +136,7 @@ class CachedLookup(Generic[Value]):
                 self._count_lookup("unlisted")
                 return None
             self._count_query("key")
-            value = run_with_deadline(select, deadline - time.monotonic())
+            value = run_with_deadline(lambda: self._select(presented), deadline - time.monotonic())
         except DatabaseError as error:
             if cached is not None and cached.value is not None and now < cached.stale_if_error_until:
                 cached.revalidate_at = time.monotonic() + _RETRY_S
@@ -156,7 +166,7 @@ class CachedLookup(Generic[Value]):
     def _store(self, key: bytes, value: Value | None, now: float) -> None:
         fresh_until = now + self._ttl_s
         stale_s = 0.0 if value is None else self._stale_s
-        fresh = Cached(
+        fresh = _Cached(
             value,
             revalidate_at=fresh_until,
             stale_while_revalidate_until=fresh_until + min(self._ttl_s * _STALE_SHARE, _TIMEOUT_S),

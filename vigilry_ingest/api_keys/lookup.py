@@ -54,7 +54,10 @@ class KeyLookup:
         self._usage = KeyUsage(engine)
         # By digest, so that no memory dump holds a key.
         self._callers = CachedLookup[Caller](
-            self._select_digests,
+            key_of=digest_of,
+            is_well_formed=is_well_formed,
+            select=self._select,
+            select_keys=self._select_digests,
             ttl_s=ttl_s,
             stale_s=stale_s,
             count_lookup=lambda result: key_lookups_by(result).inc(),
@@ -66,18 +69,11 @@ class KeyLookup:
 
         Raises KeyStoreUnavailable.
         """
-        digest = digest_of(presented)
-        cached = self._callers.get(digest)
-        if cached is not None and self._callers.is_fresh(cached):
-            caller = cached.value
-        elif cached is None and not is_well_formed(presented):
-            key_lookups_by("malformed").inc()
-            return None
-        else:
-            caller = self._callers.revalidate(digest, cached, lambda: self._select(presented, digest))
+        caller = self._callers.find(presented)
         return None if caller is None or _has_expired(caller) else caller
 
-    def _select(self, presented: str, digest: bytes) -> Caller | None:
+    def _select(self, presented: str) -> Caller | None:
+        digest = digest_of(presented)
         query = select(ApiKey).where(ApiKey.hint == hint_of(presented), ApiKey.revoked_at.is_(None))
         with session_on(self._engine) as session:
             for row in session.scalars(query):

@@ -63,7 +63,10 @@ class SourceLookup:
         self._engine = engine
         self._box = box
         self._sources = CachedLookup[KnownSource](
-            self._select_ids,
+            key_of=lambda source_id: source_id.encode("utf-8", "surrogatepass"),
+            is_well_formed=lambda source_id: is_id(source_id, "src"),
+            select=self._select,
+            select_keys=self._select_ids,
             ttl_s=ttl_s,
             stale_s=stale_s,
             count_lookup=lambda result: source_lookups_by(result).inc(),
@@ -75,15 +78,7 @@ class SourceLookup:
 
         Raises KeyStoreUnavailable, also for a source whose secrets cannot be decrypted.
         """
-        key = source_id.encode("utf-8", "surrogatepass")
-        cached = self._sources.get(key)
-        if cached is not None and self._sources.is_fresh(cached):
-            source = cached.value
-        elif cached is None and not is_id(source_id, "src"):
-            source_lookups_by("malformed").inc()
-            return None
-        else:
-            source = self._sources.revalidate(key, cached, lambda: self._select(source_id))
+        source = self._sources.find(source_id)
         if source is not None and source.problem is not None:
             raise KeyStoreUnavailable(source.problem)
         return source
