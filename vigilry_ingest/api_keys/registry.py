@@ -56,7 +56,7 @@ class UnusableKey(ValueError):
 
 
 class ArchivedProject(ValueError):
-    """A project is archived; no keys can be minted for it."""
+    """A project is archived; it can get no keys and no sources."""
 
 
 def mint(

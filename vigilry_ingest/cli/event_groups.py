@@ -10,6 +10,7 @@ from vigilry_ingest.api_keys.projects import project_id_of
 from vigilry_ingest.cli.base import Command
 from vigilry_ingest.cli.event_format import printable, rfc3339
 from vigilry_ingest.cli.output import (
+    INTERRUPTED,
     failures_in_one_line,
     json_option,
     minute,
@@ -24,8 +25,6 @@ from vigilry_ingest.storage.event_groups import EventGroup, largest_groups, regr
 from vigilry_ingest.storage.event_queries import Filter, count_events
 
 _MAX_SHOWN_LENGTH = 200
-# The exit code that shells use: 128 and the number of the signal.
-_INTERRUPTED = 130
 
 
 @click.command("groups", cls=Command)
@@ -81,7 +80,7 @@ def regroup_command(is_all: bool, after: str, as_json: bool) -> None:
                 step(done.seen)
     except KeyboardInterrupt:
         click.echo(f"Stopped after {count:,} events. Continue with --after {last_id}.", err=True)
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(INTERRUPTED) from None
     if as_json:
         print_json({"grouped": count})
     else:

@@ -12,6 +12,7 @@ from vigilry_ingest.cli.event_format import json_of, line_of, page_of, rfc3339
 from vigilry_ingest.cli.event_groups import groups_command, regroup_command
 from vigilry_ingest.cli.options import correlation_option, filter_options
 from vigilry_ingest.cli.output import (
+    INTERRUPTED,
     broker_client,
     failures_in_one_line,
     json_option,
@@ -34,9 +35,6 @@ from vigilry_ingest.stream.consuming.retention import has_group
 from vigilry_ingest.stream.redis_keys import job_number_of
 from vigilry_ingest.stream.replay import replay
 from vigilry_ingest.stream.tail import EventTail, events_with
-
-# The exit code that shells use: 128 and the number of the signal.
-_INTERRUPTED = 130
 
 events_group = Group("events", help="Inspect and replay events.")
 for _command in (dead_group, stats_command, forget_group_command, groups_command, regroup_command):
@@ -69,7 +67,7 @@ def tail_command(
                 _print_event(job_id, event, as_json=as_json)
     except KeyboardInterrupt:
         # The usual way to end the command, and not an error.
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(INTERRUPTED) from None
 
 
 @events_group.command("list")

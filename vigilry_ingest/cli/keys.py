@@ -6,9 +6,7 @@ from datetime import UTC, datetime, timedelta
 import click
 from rich.text import Text
 
-from vigilry_ingest.api_keys.format import ENVIRONMENTS
 from vigilry_ingest.api_keys.registry import (
-    ArchivedProject,
     UnknownKey,
     UnusableKey,
     list_keys,
@@ -19,7 +17,7 @@ from vigilry_ingest.api_keys.registry import (
 from vigilry_ingest.api_keys.restrictions import READ, SCOPES, origins_of, scopes_of
 from vigilry_ingest.cli.base import FiniteRange, Group
 from vigilry_ingest.cli.key_output import show_minted, show_rotated
-from vigilry_ingest.cli.options import expiry_option
+from vigilry_ingest.cli.options import environment_option, expiry_option
 from vigilry_ingest.cli.output import (
     MAX_NAME_LENGTH,
     check_name,
@@ -52,13 +50,7 @@ keys_group = Group("keys", help="Manage API keys.")
 
 @keys_group.command("mint")
 @click.argument("project")
-@click.option(
-    "--environment",
-    type=click.Choice(ENVIRONMENTS),
-    default="production",
-    show_default=True,
-    help="Production keys begin with vig_live_, the others with vig_test_.",
-)
+@environment_option("Production keys begin with vig_live_, the others with vig_test_.")
 @click.option("--name", help="A name for the key, shown in the list.")
 @expiry_option("never")
 @click.option(
@@ -106,12 +98,7 @@ def mint_command(
     expires_at = None if lifetime is None else datetime.now(UTC) + lifetime
     pages = _checked_origins(allowed_origins)
     engine = services().engine
-    try:
-        minted = mint(engine, project, environment, name, expires_at=expires_at, scopes=scopes, origins=pages)
-    except ArchivedProject as error:
-        raise click.ClickException(
-            f"{project} is archived: restore it with `flask projects unarchive`."
-        ) from error
+    minted = mint(engine, project, environment, name, expires_at=expires_at, scopes=scopes, origins=pages)
     show_minted(minted, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands share: event filters, and the lifetime of keys."""
+"""Options that several commands share: event filters, environments, and the lifetime of keys."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from vigilry_ingest.api.schemas.fields import SEVERITIES
+from vigilry_ingest.api_keys.format import ENVIRONMENTS
 from vigilry_ingest.domain.event_kinds import event_kinds
 
 
@@ -33,6 +34,17 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def environment_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option for an environment."""
+    return click.option(
+        "--environment",
+        type=click.Choice(ENVIRONMENTS),
+        default="production",
+        show_default=True,
+        help=help_text,
+    )
 
 
 def expiry_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

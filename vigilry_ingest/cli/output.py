@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vigilry_ingest.api_keys.projects import UnknownProject
+from vigilry_ingest.api_keys.registry import ArchivedProject
 from vigilry_ingest.domain.escaping import escape_unprintable
 from vigilry_ingest.domain.ids import is_id
 from vigilry_ingest.services import services
@@ -25,6 +26,8 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 Row = TypeVar("Row")
 
+# The exit code that shells use: 128 and the number of the signal.
+INTERRUPTED = 130
 _BROKER_TIMEOUT_S = 10.0
 _UNLIMITED_WIDTH = 10_000
 MAX_NAME_LENGTH = 200
@@ -58,6 +61,9 @@ def failures_in_one_line(command: Callable[Arguments, Result]) -> Callable[Argum
             raise click.ClickException(str(error)) from error
         except BrokerError as error:
             raise click.ClickException(error.detail) from error
+        except ArchivedProject as error:
+            message = f"{error} is archived: restore it with `flask projects unarchive`."
+            raise click.ClickException(message) from error
         except UnknownProject as error:
             message = f"No project has the name or id {error}: see `flask projects list`."
             raise click.ClickException(message) from error

@@ -1,9 +1,27 @@
-"""Options of ``flask sources add`` that describe a provider without a declaration of its own."""
+"""Options of ``flask sources add``: severities, and what describes a provider without a declaration."""
 
 from collections.abc import Callable
 from typing import Any
 
 import click
+
+from vigilry_ingest.api.schemas.fields import SEVERITIES
+
+
+def _severities(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for each in given:
+        event, sign, severity = each.rpartition("=")
+        if not sign or not event or severity not in SEVERITIES:
+            raise click.BadParameter(f"{each} is not EVENT=SEVERITY with one of {', '.join(SEVERITIES)}.")
+        pairs[event] = severity
+    return pairs
+
+
+severity_option = click.option(
+    "--severity", "severities", metavar="EVENT=SEVERITY", multiple=True, callback=_severities,
+    help="The severity of an event, or of one with an action, such as issues.opened=WARN; may be repeated.",
+)  # fmt: skip
 
 
 def provider_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from vigilry_ingest.cli.source_output import source_url
 from vigilry_ingest.domain.ids import new_ulid
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.event_queries import find_job
@@ -54,19 +55,12 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def source_url(source: Source, origin: str | None = None) -> str:
-    """Return the URL of a source: at the public origin, or else where the service listens."""
-    config = services().config
-    local = "http://localhost" if config.bind.startswith("unix:") else f"http://{config.bind}"
-    return f"{origin or config.public_url or local}/hooks/{source.id}"
-
-
 def send_example(source: Source, secret: str, origin: str | None) -> TestOutcome:
     """Send a signed example to a source, and wait until it is processed.
 
     Raises ClickException if it cannot be sent, and DatabaseError.
     """
-    provider = provider_of(source.provider, json.loads(source.options))
+    provider = provider_of(source.provider, source.options)
     url = source_url(source, origin)
     now, id_ = time.time(), new_ulid()
     body = provider.example.body(id_, now)

@@ -1,38 +1,28 @@
 """``flask sources``: add, list, rotate and remove sources of webhooks, and test them."""
 
-import json
-import secrets as random_secrets
-import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import wraps
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
-from rich.text import Text
 
-from vigilry_ingest.api.schemas.fields import SEVERITIES
-from vigilry_ingest.api_keys.format import ENVIRONMENTS
 from vigilry_ingest.cli.base import FiniteRange, Group
+from vigilry_ingest.cli.options import environment_option
 from vigilry_ingest.cli.output import (
     MAX_NAME_LENGTH,
-    coloured,
     failures_in_one_line,
     json_option,
-    minute,
     print_json,
-    print_list,
 )
-from vigilry_ingest.cli.source_options import provider_options
-from vigilry_ingest.cli.source_test import send_example, source_url
+from vigilry_ingest.cli.source_options import provider_options, severity_option
+from vigilry_ingest.cli.source_output import as_object, print_added, print_source, print_sources, show_source
+from vigilry_ingest.cli.source_secret import read_secret, secret_option
+from vigilry_ingest.cli.source_test import send_example
 from vigilry_ingest.services import services
-from vigilry_ingest.storage.models import Source
 from vigilry_ingest.webhooks.encryption import CannotDecrypt, NoSecretsKey
-from vigilry_ingest.webhooks.provider import Provider
 from vigilry_ingest.webhooks.providers import PROVIDER_NAMES, provider_of
 from vigilry_ingest.webhooks.sources import (
-    ArchivedProject,
     InvalidSecret,
     SourceRegistry,
     SourceSettings,
@@ -42,8 +32,6 @@ from vigilry_ingest.webhooks.sources import (
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-_COLUMNS = ["PROJECT", "SOURCE ID", "PROVIDER", "ENVIRONMENT", "STATE", "CREATED", "NAME"]
-_SECRET_BYTES = 32
 
 sources_group = Group("sources", help="Manage sources of webhooks.")
 
@@ -59,9 +47,6 @@ def _failures_of_sources(command: Callable[Arguments, Result]) -> Callable[Argum
         except UnknownSource as error:
             message = f"No source has the id {error}: see `flask sources list`."
             raise click.ClickException(message) from error
-        except ArchivedProject as error:
-            message = f"{error} is archived: restore it with `flask projects unarchive`."
-            raise click.ClickException(message) from error
         except (NoSecretsKey, CannotDecrypt, InvalidSecret) as error:
             raise click.ClickException(str(error)) from error
 
@@ -70,12 +55,6 @@ def _failures_of_sources(command: Callable[Arguments, Result]) -> Callable[Argum
 
 def _registry() -> SourceRegistry:
     return SourceRegistry(services().engine, services().secrets)
-
-
-_secret_option = click.option(
-    "--secret-file", type=click.Path(dir_okay=False, allow_dash=True),
-    help="File with the secret, or - for standard input; without it the secret is asked for.",
-)  # fmt: skip
 
 
 @sources_group.command("add")
@@ -89,18 +68,9 @@ _secret_option = click.option(
     help=f"Who sends: {', '.join(PROVIDER_NAMES)}.",
 )
 @click.option("--name", help="The source of its events.  [default: the provider's name]")
-@click.option(
-    "--environment",
-    type=click.Choice(ENVIRONMENTS),
-    default="production",
-    show_default=True,
-    help="The environment of its events.",
-)
-@_secret_option
-@click.option(
-    "--severity", "severities", metavar="EVENT=SEVERITY", multiple=True,
-    help="The severity of an event, or of one with an action, such as issues.opened=WARN; may be repeated.",
-)  # fmt: skip
+@environment_option("The environment of its events.")
+@secret_option
+@severity_option
 @provider_options
 @json_option
 @_failures_of_sources
@@ -110,7 +80,7 @@ def add_command(
     name: str | None,
     environment: str,
     secret_file: str | None,
-    severities: tuple[str, ...],
+    severities: dict[str, str],
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -128,49 +98,9 @@ def add_command(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     services().secrets.require_key()
-    secret = _read_secret(provider, secret_file)
-    settings = SourceSettings(project, environment, provider_name, name, given, _severities(severities))
-    source = _registry().add(settings, secret)
-    url = source_url(source)
-    if as_json:
-        print_json(_as_object(source) | {"where": provider.where})
-        return
-    click.echo(click.style(url, bold=True))
-    click.echo(f"This is the URL of {source.id}: {provider.title} to {source.project.name}, {environment}.")
-    click.echo(f"Enter it at {provider.title}: {provider.where}")
-    click.echo(f"Test it: flask sources test {source.id}")
-
-
-def _read_secret(provider: Provider, path: str | None) -> str:
-    """Return the secret in a file or from standard input, or ask for it."""
-    if path is not None:
-        try:
-            text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
-        except (OSError, ValueError):
-            raise click.BadParameter(f"{path} cannot be read.", param_hint="--secret-file") from None
-        return text.removesuffix("\n").removesuffix("\r")
-    if not provider.secret_is_chosen:
-        secret: str = click.prompt("Secret", hide_input=True, err=True)
-        return secret
-    secret = click.prompt(
-        "Secret (leave empty to make one)", default="", hide_input=True, show_default=False, err=True
-    )
-    if not secret:
-        secret = random_secrets.token_urlsafe(_SECRET_BYTES)
-        click.echo(f"The secret is {secret}\nIt will not be shown again.", err=True)
-    return secret
-
-
-def _severities(given: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for each in given:
-        event, sign, severity = each.rpartition("=")
-        if not sign or not event or severity not in SEVERITIES:
-            raise click.BadParameter(
-                f"{each} is not EVENT=SEVERITY with one of {', '.join(SEVERITIES)}.", param_hint="--severity"
-            )
-        pairs[event] = severity
-    return pairs
+    secret = read_secret(provider, secret_file)
+    settings = SourceSettings(project, environment, provider_name, name, given, severities)
+    print_added(_registry().add(settings, secret), provider, as_json=as_json)
 
 
 @sources_group.command("list")
@@ -178,14 +108,7 @@ def _severities(given: tuple[str, ...]) -> dict[str, str]:
 @_failures_of_sources
 def list_command(as_json: bool) -> None:
     """List all sources."""
-    print_list(
-        _registry().sources(),
-        as_json=as_json,
-        to_object=_as_object,
-        columns=_COLUMNS,
-        to_cells=_as_row,
-        if_none="There are no sources: add one with `flask sources add PROJECT --provider NAME`.",
-    )
+    print_sources(_registry().sources(), as_json=as_json)
 
 
 @sources_group.command("show")
@@ -197,32 +120,12 @@ def show_command(source_id: str, as_json: bool) -> None:
 
     Prints its URL and options, and until when its secrets are valid.
     """
-    source = _registry().get(source_id)
-    if as_json:
-        print_json(_as_object(source))
-        return
-    provider = provider_of(source.provider, json.loads(source.options))
-    lines = {
-        "url": source_url(source),
-        "project": source.project.name,
-        "environment": source.environment,
-        "provider": f"{provider.title} ({source.provider})",
-        "name": source.name or source.provider,
-        "state": _state(source),
-        "created": f"{minute(source.created_at)} UTC",
-        "options": ", ".join(f"{name}={value}" for name, value in json.loads(source.options).items()),
-        "severities": ", ".join(f"{event}={value}" for event, value in json.loads(source.severities).items()),
-        "secrets": ", ".join(_lifetime(expires_at) for expires_at in _expiries(source)),
-        "where": provider.where,
-    }
-    for name, value in lines.items():
-        if value:
-            click.echo(f"{name:<12} {value}")
+    show_source(_registry().get(source_id), as_json=as_json)
 
 
 @sources_group.command("rotate")
 @click.argument("source_id")
-@_secret_option
+@secret_option
 @click.option(
     "--grace-hours", type=FiniteRange(0, 8760), default=24.0, show_default=True,
     help="How long the old secret remains valid.",
@@ -237,10 +140,10 @@ def rotate_command(source_id: str, secret_file: str | None, grace_hours: float, 
     """
     registry = _registry()
     source = registry.get(source_id)
-    secret = _read_secret(provider_of(source.provider, json.loads(source.options)), secret_file)
+    secret = read_secret(provider_of(source.provider, source.options), secret_file)
     source = registry.rotate(source_id, secret, grace=timedelta(hours=grace_hours))
     if as_json:
-        print_json(_as_object(source))
+        print_json(as_object(source))
     else:
         click.echo(f"{source.id} has a new secret; the old one is valid for {grace_hours:g} hours.")
 
@@ -251,7 +154,7 @@ def rotate_command(source_id: str, secret_file: str | None, grace_hours: float, 
 @_failures_of_sources
 def disable_command(source_id: str, as_json: bool) -> None:
     """Refuse the deliveries of the source SOURCE_ID."""
-    _print_source(_registry().disable(source_id, is_disabled=True), as_json=as_json)
+    print_source(_registry().disable(source_id, is_disabled=True), as_json=as_json)
 
 
 @sources_group.command("enable")
@@ -260,7 +163,7 @@ def disable_command(source_id: str, as_json: bool) -> None:
 @_failures_of_sources
 def enable_command(source_id: str, as_json: bool) -> None:
     """Accept the deliveries of the source SOURCE_ID again."""
-    _print_source(_registry().disable(source_id, is_disabled=False), as_json=as_json)
+    print_source(_registry().disable(source_id, is_disabled=False), as_json=as_json)
 
 
 @sources_group.command("remove")
@@ -274,7 +177,7 @@ def remove_command(source_id: str, as_json: bool) -> None:
     """
     source = _registry().remove(source_id)
     if as_json:
-        print_json(_as_object(source) | {"state": "removed"})
+        print_json(as_object(source) | {"state": "removed"})
     else:
         click.echo(f"Removed {source.id}: {source.provider} to {source.project.name}.")
 
@@ -300,56 +203,3 @@ def test_command(context: click.Context, source_id: str, url: str | None, as_jso
         click.echo(outcome.describe())
     if outcome.state != "processed":
         context.exit(1)
-
-
-def _print_source(source: Source, *, as_json: bool) -> None:
-    if as_json:
-        print_json(_as_object(source))
-    else:
-        click.echo(f"{source.id} of {source.project.name} is {_state(source)}.")
-
-
-def _state(source: Source) -> str:
-    if source.project.archived_at:
-        return "archived"
-    return "disabled" if source.disabled_at else "live"
-
-
-def _expiries(source: Source) -> list[datetime | None]:
-    now = datetime.now(UTC)
-    return [each.expires_at for each in source.secrets if each.expires_at is None or each.expires_at > now]
-
-
-def _lifetime(expires_at: datetime | None) -> str:
-    return "current" if expires_at is None else f"old, until {minute(expires_at)} UTC"
-
-
-def _as_row(source: Source) -> tuple[str | Text, ...]:
-    return (
-        source.project.name,
-        source.id,
-        source.provider,
-        source.environment,
-        coloured(_state(source)),
-        minute(source.created_at),
-        source.name or "",
-    )
-
-
-def _as_object(source: Source) -> dict[str, Any]:
-    return {
-        "source_id": source.id,
-        "url": source_url(source),
-        "provider": source.provider,
-        "project_id": source.project_id,
-        "project": source.project.name,
-        "environment": source.environment,
-        "name": source.name or source.provider,
-        "state": _state(source),
-        "options": json.loads(source.options),
-        "severities": json.loads(source.severities),
-        "secrets": [
-            {"expires_at": expires_at.isoformat() if expires_at else None} for expires_at in _expiries(source)
-        ],
-        "created_at": source.created_at.isoformat(),
-    }

@@ -1,5 +1,6 @@
 """Database models: projects, API keys, sources of webhooks, and stored events."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,21 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class JsonText(TypeDecorator[dict[str, Any]]):
+    """A JSON object, stored as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> str | None:  # noqa: ARG002  SQLAlchemy's signature
+        """Return the text."""
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, Any] | None:  # noqa: ARG002  SQLAlchemy's signature
+        """Return the object."""
+        return None if value is None else json.loads(value)
 
 
 class Base(DeclarativeBase):
@@ -80,8 +96,7 @@ class ApiKey(Base):
 class Source(Base):
     """A source of webhooks: a provider that sends to a URL of its own, for a project and an environment.
 
-    ``options`` is a JSON object with what the source says about its provider, ``severities`` one from the
-    names of events to severities.
+    ``options`` is what the source says about its provider, ``severities`` the severities of events by name.
     """
 
     __tablename__ = "sources"
@@ -91,8 +106,8 @@ class Source(Base):
     environment: Mapped[str] = mapped_column(String(20))
     provider: Mapped[str] = mapped_column(String(40))
     name: Mapped[str | None] = mapped_column(String(200))
-    options: Mapped[str] = mapped_column(Text)
-    severities: Mapped[str] = mapped_column(Text)
+    options: Mapped[dict[str, Any]] = mapped_column(JsonText)
+    severities: Mapped[dict[str, str]] = mapped_column(JsonText)
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
 
@@ -112,6 +127,10 @@ class SourceSecret(Base):
     ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
+
+    def is_valid(self, now: datetime) -> bool:
+        """Return whether the secret has not expired."""
+        return self.expires_at is None or self.expires_at > now
 
 
 class StoredEvent(Base):

@@ -1,9 +1,8 @@
 """Look-up of the source of a delivery, by the same rules as that of an API key."""
 
-import json
 import logging
-import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import Engine, select
@@ -93,11 +92,9 @@ class SourceLookup:
     def _known(self, row: Source) -> KnownSource:
         secrets: list[_Secret] = []
         problem = None
-        now = time.time()
-        for secret in row.secrets:
+        now = datetime.now(UTC)
+        for secret in filter(lambda secret: secret.is_valid(now), row.secrets):
             expires_at = None if secret.expires_at is None else secret.expires_at.timestamp()
-            if expires_at is not None and expires_at <= now:
-                continue
             try:
                 secrets.append(_Secret(self._box.decrypt(secret.ciphertext, row.id), expires_at))
             except CannotDecrypt as error:
@@ -106,9 +103,9 @@ class SourceLookup:
         return KnownSource(
             row.id,
             Caller(row.project_id, row.environment, row.id, row.id, None, quota_of(row.project)),
-            provider_of(row.provider, json.loads(row.options)),
+            provider_of(row.provider, row.options),
             row.name or row.provider,
-            json.loads(row.severities),
+            row.severities,
             tuple(secrets),
             None if secrets else problem,
         )

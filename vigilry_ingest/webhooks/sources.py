@@ -1,6 +1,5 @@
 """Sources of webhooks: add, list, rotate, disable and remove."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,19 +9,17 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from vigilry_ingest.api_keys.projects import find_project
+from vigilry_ingest.api_keys.registry import ArchivedProject
 from vigilry_ingest.domain.ids import new_id
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import Project, Source, SourceSecret
 from vigilry_ingest.webhooks.encryption import SecretBox
+from vigilry_ingest.webhooks.provider import Provider
 from vigilry_ingest.webhooks.providers import provider_of
 
 
 class UnknownSource(LookupError):
     """No source has this id."""
-
-
-class ArchivedProject(ValueError):
-    """A project is archived; no sources can be added to it."""
 
 
 class InvalidSecret(ValueError):
@@ -62,7 +59,7 @@ class SourceRegistry:
         Raises ValueError for an unknown provider or options that do not fit, InvalidSecret, UnknownProject,
         ArchivedProject, NoSecretsKey and DatabaseError.
         """
-        _check_secret(settings.provider, settings.options, secret)
+        _check_secret(provider_of(settings.provider, settings.options), secret)
         now = datetime.now(UTC)
         with session_on(self._engine) as session:
             project = find_project(session, settings.project)
@@ -74,8 +71,8 @@ class SourceRegistry:
                 environment=settings.environment,
                 provider=settings.provider,
                 name=settings.name,
-                options=json.dumps(dict(settings.options)),
-                severities=json.dumps(dict(settings.severities)),
+                options=dict(settings.options),
+                severities=dict(settings.severities),
                 created_at=now,
             )
             source.secrets = [self._secret(source.id, secret, now)]
@@ -113,12 +110,12 @@ class SourceRegistry:
         """
         now = datetime.now(UTC)
         with self._changing(source_id) as source:
-            _check_secret(source.provider, json.loads(source.options), secret)
+            _check_secret(provider_of(source.provider, source.options), secret)
             for old in source.secrets:
                 old.expires_at = min(old.expires_at or now + grace, now + grace)
             source.secrets = [
                 self._secret(source.id, secret, now),
-                *(old for old in source.secrets if old.expires_at and old.expires_at > now),
+                *(old for old in source.secrets if old.is_valid(now)),
             ]
         return source
 
@@ -169,10 +166,9 @@ class SourceRegistry:
             yield _find(session, source_id)
 
 
-def _check_secret(provider: str, options: Mapping[str, Any], secret: str) -> None:
-    scheme = provider_of(provider, options).scheme
+def _check_secret(provider: Provider, secret: str) -> None:
     try:
-        scheme.check_secret(secret)
+        provider.scheme.check_secret(secret)
     except ValueError as error:
         raise InvalidSecret(str(error)) from None
 
