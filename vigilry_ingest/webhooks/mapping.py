@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from vigilry_ingest.api.schemas import stripe, webhook
+from vigilry_ingest.api.schemas import webhook
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
 from vigilry_ingest.domain.escaping import escape_unprintable
 from vigilry_ingest.domain.event import Event, EventMetadata
+from vigilry_ingest.domain.event_kinds import EventKind
 from vigilry_ingest.domain.json_object import JsonObject
 from vigilry_ingest.webhooks.delivery import Delivery
 from vigilry_ingest.webhooks.forms import CONTENT_TYPE, InvalidForm, parse_form
@@ -21,11 +22,11 @@ _MAX_CORRELATION_LENGTH = 1000
 
 
 class Mapped(NamedTuple):
-    """An event, and the id under which it is stored once: that of its delivery, with the scope of the id."""
+    """An event, and the id of its delivery; ``kind`` is set for an event that has an id of its own."""
 
     event: Event
-    id_scope: str
-    id: str | None
+    delivery_id: str | None = None
+    kind: EventKind | None = None
 
 
 def json_text(provider: Provider, content: bytes, content_type: str) -> bytes:
@@ -58,9 +59,9 @@ def to_event(source: KnownSource, delivery: Delivery, body: JsonObject, metadata
     Raises InvalidEvent, and Unverified if a header that each delivery has is missing or repeated.
     """
     provider = source.provider
-    if provider.name == stripe.KIND.name:
-        event = stripe.to_event(body, metadata)
-        return Mapped(_with_severity(event, source.severities), "stripe-id", _stripe_id(body))
+    if isinstance(provider.read, EventKind):
+        event = _with_severity(provider.read.build(body, metadata), source.severities)
+        return Mapped(event, kind=provider.read)
     reading = provider.read(delivery, body.text)
     name = _printable(reading.event, _MAX_NAME_LENGTH)
     full_name = f"{name}.{reading.action}" if reading.action else name
@@ -81,12 +82,7 @@ def to_event(source: KnownSource, delivery: Delivery, body: JsonObject, metadata
         correlation=msgspec.json.encode(correlation),
         payload=body.text,
     )
-    return Mapped(event, f"hook-{source.id}", delivery_id or None)
-
-
-def _stripe_id(body: JsonObject) -> str | None:
-    id_ = body.members.get(stripe.KIND.id_member or "")
-    return id_ if isinstance(id_, str) else None
+    return Mapped(event, delivery_id or None)
 
 
 def _with_severity(event: Event, severities: Mapping[str, str]) -> Event:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from vigilry_ingest.domain.event_kinds import EventKind
 from vigilry_ingest.webhooks.delivery import Delivery, Reading
 from vigilry_ingest.webhooks.signatures import Scheme
 
@@ -26,7 +27,8 @@ class Provider:
         name: names the provider in commands and events
         title: the provider's own name
         scheme: how deliveries are signed
-        read: reads a delivery and its body as JSON text; raises Unverified if a header is missing
+        read: reads a delivery and its body as JSON text; raises Unverified if a header is missing. A kind
+            instead, if its events have a kind of their own, which is built from the body alone
         example: for ``flask sources test``
         where: where in the provider's settings the URL goes, and where the secret comes from
         secret_is_chosen: whether the user chooses the secret, and enters it at the provider
@@ -37,7 +39,7 @@ class Provider:
     name: str
     title: str
     scheme: Scheme
-    read: Callable[[Delivery, bytes], Reading]
+    read: Callable[[Delivery, bytes], Reading] | EventKind
     example: Example
     where: str
     secret_is_chosen: bool = False

@@ -46,6 +46,11 @@ def matches_any(given: Iterable[bytes], expected: Iterable[bytes]) -> bool:
     return found
 
 
+def comparable(text: str) -> bytes:
+    """Return the bytes of a header's value, as they are compared."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def utf8(secret: str) -> bytes:
     """Return a secret that is the key itself."""
     return secret.encode()
@@ -110,7 +115,7 @@ class Hmac:
         id_ = delivery.name(self.id_header) if self.id_header else ""
         prefix = self.signed.format(id=id_, timestamp=timestamp).encode() if self.signed else b""
         expected = [self._signature(secret, prefix, delivery.body) for secret in secrets]
-        if not matches_any(map(_comparable, signatures), expected):
+        if not matches_any(map(comparable, signatures), expected):
             raise Unverified("wrong_signature")
         # Checked last, so that no one learns from the time taken which of both was wrong.
         self._check_time(timestamp, delivery.body, now)
@@ -159,63 +164,6 @@ class Hmac:
                 raise Unverified("missing_timestamp")
         if signed_at is not None and abs(now - signed_at) > self.tolerance_s:
             raise Unverified("stale_timestamp")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Token:
-    """A token in a header of each delivery; it says who sent a delivery, not that it is unchanged."""
-
-    header: str
-
-    def verify(self, delivery: Delivery, secrets: Sequence[str], now: float) -> None:  # noqa: ARG002  a scheme's
-        """Return if a delivery carries one of the tokens."""
-        given = delivery.required_header(self.header)
-        if not matches_any([_comparable(given)], map(utf8, secrets)):
-            raise Unverified("wrong_token")
-
-    def sign(self, draft: Draft, secret: str) -> dict[str, str]:  # noqa: ARG002  a scheme's
-        """Return the header with the token."""
-        return {self.header: secret}
-
-    def check_secret(self, secret: str) -> None:
-        """Return if a secret can be the value of a header."""
-        if not secret.isascii() or not secret.isprintable() or not secret.strip():
-            raise ValueError("The secret must be printable ASCII, because it is the value of a header.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Authorization:
-    """Basic authentication for a secret ``user:password``, else a bearer token (RFC 7617, RFC 6750)."""
-
-    takes_bearer: bool = True
-
-    def verify(self, delivery: Delivery, secrets: Sequence[str], now: float) -> None:  # noqa: ARG002  a scheme's
-        """Return if a delivery is authorized by one of the secrets."""
-        scheme, _, credentials = delivery.required_header("Authorization").partition(" ")
-        expected = [utf8(self._value(secret)) for secret in secrets]
-        # The name of the scheme is case-insensitive.
-        given = f"{scheme.capitalize()} {credentials.strip(' ')}"
-        if not matches_any([_comparable(given)], expected):
-            raise Unverified("wrong_token")
-
-    def sign(self, draft: Draft, secret: str) -> dict[str, str]:  # noqa: ARG002  a scheme's
-        """Return the Authorization header."""
-        return {"Authorization": self._value(secret)}
-
-    def check_secret(self, secret: str) -> None:
-        """Return if a secret is a user and a password, or a token where that is taken."""
-        if ":" not in secret and not self.takes_bearer:
-            raise ValueError("The secret is user:password.")
-        Token(header="Authorization").check_secret(secret)
-
-    def _value(self, secret: str) -> str:
-        if ":" not in secret:
-            return f"Bearer {secret}"
-        return f"Basic {base64.b64encode(secret.encode()).decode()}"
-
-
-def _comparable(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _digits(text: str) -> str:

@@ -8,7 +8,7 @@ from vigilry_ingest.api.schemas.json_object import parse_object
 from vigilry_ingest.observability.metrics import webhooks_refused_by
 from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
 from vigilry_ingest.web.flask_app import RawResponse
-from vigilry_ingest.web.ingestion import new_metadata, publish
+from vigilry_ingest.web.ingestion import idempotency_keys, new_metadata, publish
 from vigilry_ingest.web.request import IngestRequest, this_request
 from vigilry_ingest.web.request_body import read_body, read_content
 from vigilry_ingest.webhooks.delivery import Delivery, Unverified
@@ -56,10 +56,13 @@ def _receive(request: IngestRequest, source: KnownSource) -> Response:
     text = json_text(provider, read_content(request, body), content_type)
     if provider.handshake is not None and (answer := provider.handshake(text)) is not None:
         return RawResponse(answer, 200, list(_JSON))
-    mapped = to_event(source, delivery, parse_object(text), new_metadata(request))
-    # No fingerprint: a repeated delivery may differ, as in the number of the attempt.
-    keys = [IdempotencyKey(mapped.id_scope, mapped.id, "")] if mapped.id is not None else []
-    return publish(request, mapped.event, keys)
+    parsed = parse_object(text)
+    event, delivery_id, kind = to_event(source, delivery, parsed, new_metadata(request))
+    keys = [] if kind is None else idempotency_keys(kind, event, parsed)
+    if delivery_id is not None:
+        # No fingerprint: a repeated delivery may differ, as in the number of the attempt.
+        keys.append(IdempotencyKey(f"hook-{source.id}", delivery_id, ""))
+    return publish(request, event, keys)
 
 
 def _url_of(request: IngestRequest) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from vigilry_ingest.webhooks.delivery import Delivery, Reading, decode
 from vigilry_ingest.webhooks.provider import Example, Provider
-from vigilry_ingest.webhooks.signatures import Authorization
+from vigilry_ingest.webhooks.tokens import Authorization
 
 _SEVERITIES = {
     "critical": "CRITICAL", "page": "CRITICAL", "error": "ERROR", "high": "ERROR", "warning": "WARN",

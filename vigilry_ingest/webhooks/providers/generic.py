@@ -11,7 +11,8 @@ import msgspec
 from vigilry_ingest.domain.json_splitting import TooMany, split_members
 from vigilry_ingest.webhooks.delivery import Delivery, Reading
 from vigilry_ingest.webhooks.provider import Example, Provider
-from vigilry_ingest.webhooks.signatures import Authorization, Hmac, Scheme, Token, base64_key, utf8
+from vigilry_ingest.webhooks.signatures import Hmac, Scheme, base64_key, utf8
+from vigilry_ingest.webhooks.tokens import Authorization, Token
 
 _KEYS = {"text": utf8, "base64": base64_key}
 _MAX_NAME_LENGTH = 255

@@ -8,7 +8,7 @@ import msgspec
 from vigilry_ingest.webhooks.delivery import Delivery, Draft, Reading, decode
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.providers.standard import StandardSignature
-from vigilry_ingest.webhooks.signatures import Token
+from vigilry_ingest.webhooks.tokens import Token
 
 
 class _TokenOrSignature:

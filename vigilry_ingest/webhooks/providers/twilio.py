@@ -14,7 +14,8 @@ import msgspec
 from vigilry_ingest.webhooks.delivery import Delivery, Draft, Reading, Unverified, decode
 from vigilry_ingest.webhooks.forms import CONTENT_TYPE, InvalidForm, parse_form
 from vigilry_ingest.webhooks.provider import Example, Provider
-from vigilry_ingest.webhooks.signatures import Token, matches_any
+from vigilry_ingest.webhooks.signatures import comparable, matches_any
+from vigilry_ingest.webhooks.tokens import Token
 
 _HEADER = "X-Twilio-Signature"
 _BODY_DIGEST = "bodySHA256"
@@ -36,7 +37,7 @@ class _UrlSignature:
                 raise Unverified("wrong_signature")
         signed = url + _sorted_fields(delivery.body) if is_form else url
         expected = [_sign(secret, signed) for secret in secrets]
-        if not matches_any([given.encode("utf-8", "surrogateescape")], expected):
+        if not matches_any([comparable(given)], expected):
             raise Unverified("wrong_signature")
 
     def sign(self, draft: Draft, secret: str) -> dict[str, str]:
@@ -58,7 +59,7 @@ def _sorted_fields(body: bytes) -> str:
 
 
 def _sign(secret: str, signed: str) -> bytes:
-    return base64.b64encode(hmac.digest(secret.encode(), signed.encode("utf-8", "surrogateescape"), "sha1"))
+    return base64.b64encode(hmac.digest(secret.encode(), comparable(signed), "sha1"))
 
 
 class _Body(msgspec.Struct):
