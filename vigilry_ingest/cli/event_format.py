@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import click
@@ -60,11 +59,6 @@ def _indented(text: bytes) -> str:
     return "".join(
         each if each.isprintable() or each == "\n" else "·" for each in pretty.replace("\n", "\n" + " " * 17)
     )
-
-
-def rfc3339(time: datetime) -> str:
-    """Format a time in UTC as the service does, with milliseconds."""
-    return time.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def printable(text: str, max_length: int | None = 500) -> str:

@@ -8,7 +8,7 @@ from flask.cli import with_appcontext
 
 from vigilry_ingest.api_keys.projects import project_id_of
 from vigilry_ingest.cli.base import Command
-from vigilry_ingest.cli.event_format import printable, rfc3339
+from vigilry_ingest.cli.event_format import printable
 from vigilry_ingest.cli.output import (
     INTERRUPTED,
     failures_in_one_line,
@@ -20,6 +20,7 @@ from vigilry_ingest.cli.output import (
 )
 from vigilry_ingest.cli.time_options import time_options
 from vigilry_ingest.domain.fingerprint import GROUPED_KINDS
+from vigilry_ingest.domain.times import rfc3339
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.event_groups import EventGroup, largest_groups, regroup
 from vigilry_ingest.storage.event_queries import Filter, count_events

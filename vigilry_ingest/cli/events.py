@@ -8,7 +8,7 @@ from vigilry_ingest.api_keys.projects import project_id_of
 from vigilry_ingest.cli.base import Group
 from vigilry_ingest.cli.consumer_groups import forget_group_command, stats_command
 from vigilry_ingest.cli.dead_letters import dead_group
-from vigilry_ingest.cli.event_format import json_of, line_of, page_of, rfc3339
+from vigilry_ingest.cli.event_format import json_of, line_of, page_of
 from vigilry_ingest.cli.event_groups import groups_command, regroup_command
 from vigilry_ingest.cli.options import correlation_option, filter_options
 from vigilry_ingest.cli.output import (
@@ -22,6 +22,7 @@ from vigilry_ingest.cli.output import (
 )
 from vigilry_ingest.cli.time_options import time_options
 from vigilry_ingest.domain.event import Event
+from vigilry_ingest.domain.times import rfc3339
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.event_queries import (
     Filter,

@@ -13,6 +13,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from vigilry_ingest.domain.escaping import escape_unprintable
+from vigilry_ingest.domain.times import rfc3339
 
 
 class JsonFormatter(MsgspecFormatter):
@@ -33,7 +34,7 @@ class JsonFormatter(MsgspecFormatter):
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002  logging's
         """Return the time in RFC 3339, with milliseconds."""
         moment = datetime.fromtimestamp(record.created, UTC)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return rfc3339(moment)
 
 
 class ConsoleFormatter(logging.Formatter):

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Engine, Select, func, select
 
 from vigilry_ingest.domain.event import Event
+from vigilry_ingest.domain.times import rfc3339
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import EventCorrelation, StoredEvent
 
@@ -134,7 +135,7 @@ def to_event(row: StoredEvent) -> Event:
         message=row.message,
         correlation=None if row.correlation is None else row.correlation.encode(),
         payload=None if row.payload is None else row.payload.encode(),
-        received_at=row.received_at.isoformat(timespec="milliseconds")[:-6] + "Z",
+        received_at=rfc3339(row.received_at),
         idempotency_key=row.idempotency_key,
         traceparent=row.traceparent,
         request_id=row.request_id,

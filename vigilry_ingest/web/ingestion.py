@@ -10,6 +10,7 @@ from flask import Response
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import EventKind
 from vigilry_ingest.domain.json_object import JsonObject
+from vigilry_ingest.domain.times import rfc3339
 from vigilry_ingest.observability.tracing import checked_traceparent, traceparent_of
 from vigilry_ingest.stream.errors import RateLimited
 from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
@@ -59,7 +60,7 @@ def new_metadata(request: IngestRequest, idempotency_key: str | None = None) -> 
         id=f"evt_{request.ulid}",
         project_id=caller.project_id,
         environment=caller.environment,
-        received_at=datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+        received_at=rfc3339(datetime.now(UTC)),
         request_id=request.request_id,
         idempotency_key=idempotency_key,
         traceparent=_traceparent_for(request),

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from vigilry_ingest.domain.event import Event, InvalidEntry
+from vigilry_ingest.domain.times import rfc3339
 from vigilry_ingest.stream.consuming.scripts import Script
 from vigilry_ingest.stream.entry_size import COUNTING
 from vigilry_ingest.stream.pagination import iter_entries
@@ -75,7 +76,7 @@ def dead_letter(
 
     Raises redis.RedisError.
     """
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    now = rfc3339(datetime.now(UTC))
     # A requeued entry is indexed by its original id, which is that of the jobId.
     original_id = entry.get(b"first_entry", entry_id)
     if not is_entry_id(original_id):

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify
 
+from vigilry_ingest.domain.times import rfc3339
 from vigilry_ingest.storage.deadlines import run_with_deadline
 from vigilry_ingest.storage.event_queries import find_job, to_event
 from vigilry_ingest.stream.job_status import find_job_status
@@ -41,7 +42,7 @@ def _stored(number: int) -> dict[str, Any] | None:
         "kind": row.kind,
         "type": row.type,
         "receivedAt": to_event(row).received_at,
-        "processedAt": row.processed_at.isoformat(timespec="milliseconds")[:-6] + "Z",
+        "processedAt": rfc3339(row.processed_at),
     }
 
 
