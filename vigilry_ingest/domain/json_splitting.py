@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from vigilry_ingest.domain.bounded_array import bounded_array, present
 from vigilry_ingest.domain.json_object import replace_lone_surrogates
 
 
@@ -92,16 +93,12 @@ def _decode_elements(text: bytes, limit: int) -> list[msgspec.Raw]:
     except msgspec.ValidationError:
         # Any value is a valid element, so there are too many.
         raise TooMany from None
-    return list(filter(len, msgspec.structs.astuple(array)))
+    return present(array)
 
 
 @lru_cache(maxsize=8)
 def _array_decoder(limit: int) -> "msgspec.json.Decoder[Any]":
-    # A list would be decoded whole before its length is checked; a struct stops at its last field.
-    fields = [(f"element_{index}", msgspec.Raw, msgspec.Raw()) for index in range(limit)]
-    return msgspec.json.Decoder(
-        msgspec.defstruct("Array", fields, array_like=True, forbid_unknown_fields=True)
-    )
+    return msgspec.json.Decoder(bounded_array(limit, refuses_more=True))
 
 
 def _original_values(

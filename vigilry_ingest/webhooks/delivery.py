@@ -3,11 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple, TypeVar
-
-import msgspec
-
-Body = TypeVar("Body")
+from typing import NamedTuple
 
 # Values of headers that name an event or a delivery. A repeated header is joined by commas, so none has one.
 _NAME = re.compile(r"[!-+.-~\-](?:[ -+.-~\-]{0,253}[!-+.-~\-])?")
@@ -101,14 +97,6 @@ class Draft(NamedTuple):
     url: str
     delivery_id: str
     now: float
-
-
-def decode(decoder: "msgspec.json.Decoder[Body]", text: bytes, default: Body) -> Body:
-    """Return the members of a body that a declaration reads, or the default if they have other types."""
-    try:
-        return decoder.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return default
 
 
 @cache

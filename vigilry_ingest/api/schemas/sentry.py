@@ -8,18 +8,18 @@ import msgspec
 from marshmallow import fields
 
 from vigilry_ingest.api.schemas.event_schema import EventSchema
-from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
 from vigilry_ingest.api.schemas.json_object import MalformedJson
 from vigilry_ingest.api.schemas.sentry_correlation import Attributes, correlation_of
-from vigilry_ingest.api.schemas.sentry_values import ABSENT, read, text_of
+from vigilry_ingest.api.schemas.sentry_exceptions import last_exception
+from vigilry_ingest.api.schemas.sentry_values import text_of
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.event_kinds import EventKind
 from vigilry_ingest.domain.json_object import JsonObject, replace_lone_surrogates
+from vigilry_ingest.domain.lenient_json import ABSENT, read
 
 SENTRY_RULE = "/api/<digits:project>/<any(envelope, store):form>/"
 """The URL rule of the endpoints; werkzeug's converter ``digits`` is defined beside the view."""
 
-_MAX_EXCEPTIONS = 128
 _SEVERITIES = {
     "fatal": "CRITICAL",
     "critical": "CRITICAL",
@@ -46,25 +46,6 @@ class SentrySchema(EventSchema):
     message = fields.Raw(metadata={"description": "A message."})
     server_name = fields.Raw(metadata={"description": "The source of the event."})
     tags = fields.Raw(metadata={"description": "An object, or a list of pairs."})
-
-
-class _Exception(msgspec.Struct):
-    type: msgspec.Raw = ABSENT
-    value: msgspec.Raw = ABSENT
-
-
-# A list would be decoded whole before its length is checked; a struct stops at its last field.
-_Exceptions = msgspec.defstruct(
-    "_Exceptions",
-    [(f"exception_{index}", _Exception | None, None) for index in range(_MAX_EXCEPTIONS)],
-    array_like=True,
-    forbid_unknown_fields=True,
-)
-
-
-_Wrapped = msgspec.defstruct("_Wrapped", [("values", _Exceptions | None, None)], bases=(_Exception,))
-_decode_exceptions = msgspec.json.Decoder(_Exceptions).decode
-_decode_wrapped = msgspec.json.Decoder(_Wrapped).decode
 
 
 class _LogEntry(msgspec.Struct):
@@ -110,7 +91,7 @@ def event_of(members: Body, body: JsonObject, metadata: EventMetadata) -> Event:
 
     Raises InvalidEvent for too many exceptions.
     """
-    exception = _last_exception(members.exception)
+    exception = last_exception(members.exception)
     type_ = text_of(exception.type) if exception else ""
     message = (text_of(exception.value) if exception else "") or _message(members)
     return entry_of(
@@ -161,28 +142,6 @@ def entry_of(
         ),
         payload=body.text,
     )
-
-
-def _last_exception(raw: msgspec.Raw) -> _Exception | None:
-    """Return the last exception of ``{"values": […]}`` or of a list, or a single one.
-
-    Raises InvalidEvent.
-    """
-    first = bytes(memoryview(raw)[:1])
-    if first not in (b"{", b"["):
-        return None
-    try:
-        if first == b"{":
-            type_, value, exceptions = msgspec.structs.astuple(_decode_wrapped(raw))
-            if exceptions is None:
-                return _Exception(type_, value)
-        else:
-            exceptions = _decode_exceptions(raw)
-    except msgspec.ValidationError:
-        detail = f"Must be at most {_MAX_EXCEPTIONS} exceptions, each of them an object."
-        raise InvalidEvent([Fault("/exception", "invalid", detail)]) from None
-    given = [each for each in msgspec.structs.astuple(exceptions) if each is not None]
-    return given[-1] if given else None
 
 
 def _message(members: Body) -> str:

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import msgspec
 
 from vigilry_ingest.api.schemas.fields import MAX_CORRELATIONS, MAX_NAME_LENGTH, MAX_VALUE_BYTES
-from vigilry_ingest.api.schemas.sentry_values import ABSENT, is_scalar, read
+from vigilry_ingest.api.schemas.sentry_values import is_scalar
 from vigilry_ingest.domain.json_splitting import TooMany, split_elements, split_members
+from vigilry_ingest.domain.lenient_json import ABSENT, read
 
 # Tags beyond the limits of a correlation are dropped, but so many are not even read.
 _MAX_TAGS = 1000

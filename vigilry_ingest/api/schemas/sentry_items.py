@@ -8,10 +8,11 @@ import msgspec
 
 from vigilry_ingest.api.schemas import sentry
 from vigilry_ingest.api.schemas.json_object import MemberBudget, parse_enveloped
-from vigilry_ingest.api.schemas.sentry_values import ABSENT, read, text_of
+from vigilry_ingest.api.schemas.sentry_values import text_of
 from vigilry_ingest.config.parsers import SENTRY_ITEMS
 from vigilry_ingest.domain.event import Event, EventMetadata
 from vigilry_ingest.domain.json_object import JsonObject, replace_lone_surrogates
+from vigilry_ingest.domain.lenient_json import ABSENT, read
 
 EVENT = "event"
 OTHER_ITEMS = (

@@ -1,25 +1,11 @@
-"""Lenient reading of JSON values: Sentry's SDKs differ, and an event is kept whatever its members are."""
-
-from typing import TypeVar
+"""JSON values of Sentry's SDKs, which differ in what they send where a string is expected."""
 
 import msgspec
 
-Value = TypeVar("Value")
+from vigilry_ingest.domain.lenient_json import read
 
 # Of a value that is not a string but stands where one is expected.
 _MAX_TEXT_BYTES = 8192
-
-ABSENT = msgspec.Raw()
-
-
-def read(raw: msgspec.Raw, type_: type[Value], default: Value) -> Value:
-    """Return a value of a type, or the default for an absent value or one of another type."""
-    if not len(raw):
-        return default
-    try:
-        return msgspec.json.decode(raw, type=type_)
-    except msgspec.DecodeError:
-        return default
 
 
 def text_of(raw: msgspec.Raw) -> str:

@@ -10,7 +10,8 @@ import json
 
 import msgspec
 
-from vigilry_ingest.webhooks.delivery import Delivery, Reading, decode
+from vigilry_ingest.domain.lenient_json import read
+from vigilry_ingest.webhooks.delivery import Delivery, Reading
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.tokens import Authorization
 
@@ -33,12 +34,8 @@ class _Body(msgspec.Struct, rename="camel"):
     alerts: msgspec.Raw = msgspec.Raw()
 
 
-_decoder = msgspec.json.Decoder(_Body)
-_NOTHING = _Body()
-
-
 def _read(_delivery: Delivery, text: bytes) -> Reading:
-    body = decode(_decoder, text, _NOTHING)
+    body = read(text, _Body, _Body())
     labels = body.common_labels or _Labels()
     severity = "INFO"
     if body.status != "resolved":

@@ -7,7 +7,8 @@ import json
 
 import msgspec
 
-from vigilry_ingest.webhooks.delivery import Delivery, Reading, decode
+from vigilry_ingest.domain.lenient_json import read
+from vigilry_ingest.webhooks.delivery import Delivery, Reading
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.signatures import Hmac
 
@@ -29,12 +30,8 @@ class _Body(msgspec.Struct):
     check_run: _Run | None = None
 
 
-_decoder = msgspec.json.Decoder(_Body)
-_NOTHING = _Body()
-
-
 def _read(delivery: Delivery, text: bytes) -> Reading:
-    body = decode(_decoder, text, _NOTHING)
+    body = read(text, _Body, _Body())
     run = body.workflow_run or body.check_run
     hook_id = delivery.optional_name("X-GitHub-Hook-ID")
     return Reading(

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from vigilry_ingest.webhooks.delivery import Delivery, Draft, Reading, decode
+from vigilry_ingest.domain.lenient_json import read
+from vigilry_ingest.webhooks.delivery import Delivery, Draft, Reading
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.providers.standard import StandardSignature
 from vigilry_ingest.webhooks.tokens import Token
@@ -53,12 +54,8 @@ class _Body(msgspec.Struct):
     build_status: str | None = None
 
 
-_decoder = msgspec.json.Decoder(_Body)
-_NOTHING = _Body()
-
-
 def _read(delivery: Delivery, text: bytes) -> Reading:
-    body = decode(_decoder, text, _NOTHING)
+    body = read(text, _Body, _Body())
     attributes = body.object_attributes or _Attributes()
     return Reading(
         delivery.name("X-Gitlab-Event"),

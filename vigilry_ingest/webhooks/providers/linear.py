@@ -4,7 +4,8 @@ import json
 
 import msgspec
 
-from vigilry_ingest.webhooks.delivery import Delivery, Reading, decode
+from vigilry_ingest.domain.lenient_json import read
+from vigilry_ingest.webhooks.delivery import Delivery, Reading
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.signatures import Hmac
 
@@ -21,12 +22,8 @@ class _Body(msgspec.Struct, rename={"webhook_timestamp": "webhookTimestamp"}):
     webhook_timestamp: float | None = None
 
 
-_decoder = msgspec.json.Decoder(_Body)
-_NOTHING = _Body()
-
-
 def _read(delivery: Delivery, text: bytes) -> Reading:
-    body = decode(_decoder, text, _NOTHING)
+    body = read(text, _Body, _Body())
     data = body.data or _Data()
     type_ = body.type or "webhook"
     return Reading(
@@ -37,7 +34,7 @@ def _read(delivery: Delivery, text: bytes) -> Reading:
 
 
 def _timestamp(text: bytes) -> float | None:
-    milliseconds = decode(_decoder, text, _NOTHING).webhook_timestamp
+    milliseconds = read(text, _Body, _Body()).webhook_timestamp
     return None if milliseconds is None else milliseconds / 1000
 
 

@@ -7,7 +7,8 @@ import json
 
 import msgspec
 
-from vigilry_ingest.webhooks.delivery import Delivery, Reading, decode
+from vigilry_ingest.domain.lenient_json import read
+from vigilry_ingest.webhooks.delivery import Delivery, Reading
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.signatures import Hmac
 
@@ -18,12 +19,8 @@ class _Body(msgspec.Struct):
     notification_id: str | None = None
 
 
-_decoder = msgspec.json.Decoder(_Body)
-_NOTHING = _Body()
-
-
 def _read(_delivery: Delivery, text: bytes) -> Reading:
-    body = decode(_decoder, text, _NOTHING)
+    body = read(text, _Body, _Body())
     notification = body.notification_id
     return Reading(
         body.event_type or "webhook",

@@ -7,7 +7,8 @@ import json
 
 import msgspec
 
-from vigilry_ingest.webhooks.delivery import Delivery, Reading, decode
+from vigilry_ingest.domain.lenient_json import read
+from vigilry_ingest.webhooks.delivery import Delivery, Reading
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.signatures import Hmac
 
@@ -27,12 +28,8 @@ class _Body(msgspec.Struct):
     event: _Event | None = None
 
 
-_decoder = msgspec.json.Decoder(_Body)
-_NOTHING = _Body()
-
-
 def _read(delivery: Delivery, text: bytes) -> Reading:
-    event = decode(_decoder, text, _NOTHING).event or _Event()
+    event = read(text, _Body, _Body()).event or _Event()
     data = event.data or _Data()
     severity = "INFO"
     if event.event_type == "incident.triggered":

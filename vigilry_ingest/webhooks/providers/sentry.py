@@ -7,7 +7,8 @@ import json
 
 import msgspec
 
-from vigilry_ingest.webhooks.delivery import Delivery, Reading, decode
+from vigilry_ingest.domain.lenient_json import read
+from vigilry_ingest.webhooks.delivery import Delivery, Reading
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.signatures import Hmac
 
@@ -31,12 +32,8 @@ class _Body(msgspec.Struct):
     data: _Data | None = None
 
 
-_decoder = msgspec.json.Decoder(_Body)
-_NOTHING = _Body()
-
-
 def _read(delivery: Delivery, text: bytes) -> Reading:
-    body = decode(_decoder, text, _NOTHING)
+    body = read(text, _Body, _Body())
     data = body.data or _Data()
     resource = data.issue or data.event or data.error or data.metric_alert or _Resource()
     event = delivery.name("Sentry-Hook-Resource")

@@ -7,7 +7,8 @@ import json
 
 import msgspec
 
-from vigilry_ingest.webhooks.delivery import Delivery, Reading, decode
+from vigilry_ingest.domain.lenient_json import read
+from vigilry_ingest.webhooks.delivery import Delivery, Reading
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.signatures import Hmac
 
@@ -25,12 +26,8 @@ class _Body(msgspec.Struct):
     command: str | None = None
 
 
-_decoder = msgspec.json.Decoder(_Body)
-_NOTHING = _Body()
-
-
 def _read(_delivery: Delivery, text: bytes) -> Reading:
-    body = decode(_decoder, text, _NOTHING)
+    body = read(text, _Body, _Body())
     # A slash command is a form without a type.
     event = (body.event and body.event.type) or body.type or ("slash_command" if body.command else "webhook")
     return Reading(
@@ -42,7 +39,7 @@ def _read(_delivery: Delivery, text: bytes) -> Reading:
 
 
 def _handshake(text: bytes) -> bytes | None:
-    body = decode(_decoder, text, _NOTHING)
+    body = read(text, _Body, _Body())
     if body.type != "url_verification" or body.challenge is None:
         return None
     return msgspec.json.encode({"challenge": body.challenge})

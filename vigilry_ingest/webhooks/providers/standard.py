@@ -11,7 +11,8 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from vigilry_ingest.webhooks.delivery import Delivery, Draft, Reading, Unverified, decode
+from vigilry_ingest.domain.lenient_json import read
+from vigilry_ingest.webhooks.delivery import Delivery, Draft, Reading, Unverified
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.signatures import Hmac, base64_key
 
@@ -103,12 +104,8 @@ class _Body(msgspec.Struct):
     type: str | None = None
 
 
-_decoder = msgspec.json.Decoder(_Body)
-_NOTHING = _Body()
-
-
 def _read(delivery: Delivery, text: bytes) -> Reading:
-    body = decode(_decoder, text, _NOTHING)
+    body = read(text, _Body, _Body())
     return Reading(body.type or "webhook", delivery.name(f"{names_of(delivery)}-id"))
 
 

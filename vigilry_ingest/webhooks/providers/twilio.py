@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from vigilry_ingest.webhooks.delivery import Delivery, Draft, Reading, Unverified, decode
+from vigilry_ingest.domain.lenient_json import read
+from vigilry_ingest.webhooks.delivery import Delivery, Draft, Reading, Unverified
 from vigilry_ingest.webhooks.forms import CONTENT_TYPE, InvalidForm, parse_form
 from vigilry_ingest.webhooks.provider import Example, Provider
 from vigilry_ingest.webhooks.signatures import comparable, matches_any
@@ -71,12 +72,8 @@ class _Body(msgspec.Struct):
     error_code: str | None = msgspec.field(default=None, name="ErrorCode")
 
 
-_decoder = msgspec.json.Decoder(_Body)
-_NOTHING = _Body()
-
-
 def _read(delivery: Delivery, text: bytes) -> Reading:
-    body = decode(_decoder, text, _NOTHING)
+    body = read(text, _Body, _Body())
     if body.call_status:
         event = f"call.{body.call_status}"
     elif status := body.status or body.sms_status:
