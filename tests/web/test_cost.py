@@ -3,10 +3,8 @@
 import json
 import os
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from backports import zstd
@@ -14,6 +12,7 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fixtures.cost import MAX_BODY, Cost, assert_cheap, cost_of, filled
 from tests.fixtures.sender import EXAMPLES
 from tests.fixtures.servers.valkey import Valkey
 from vigilry_ingest.api_keys.registry import mint
@@ -24,18 +23,7 @@ from vigilry_ingest.storage.migrate import upgrade
 
 pytestmark = [pytest.mark.one_database, pytest.mark.alone]
 
-MAX_CPU_S = 0.05
-MAX_MEMORY = 32 * 1024 * 1024
-MAX_BODY = 5 * 1024 * 1024
 EVENT = json.dumps(EXAMPLES["events"]).encode()
-
-
-class Cost(NamedTuple):
-    """The status of an answer, and what the request took beyond its decompressed body."""
-
-    status: int
-    cpu_s: float
-    memory: int
 
 
 Post = Callable[..., Cost]
@@ -55,14 +43,7 @@ def post(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         coded = zstd.compress(body)
         headers = {"X-Api-Key": key, "Content-Type": content_type, "Content-Encoding": "zstd"}
         assert _post(app, endpoint, EVENT, headers | {"Content-Encoding": ""}) != 401
-        tracemalloc.start()
-        try:
-            status = _post(app, endpoint, coded, headers)
-            memory = tracemalloc.get_traced_memory()[1] - len(body)
-        finally:
-            tracemalloc.stop()
-        cpu_s = min(_cpu_s(lambda: _post(app, endpoint, coded, headers)) for _ in range(2))
-        return Cost(status, cpu_s, memory)
+        return cost_of(lambda: _post(app, endpoint, coded, headers), len(body), repeats=2)
 
     yield post
     engine.dispose()
@@ -72,20 +53,9 @@ def _post(app: Flask, endpoint: str, body: bytes, headers: dict[str, str]) -> in
     return app.test_client().post(f"/ingest/{endpoint}", data=body, headers=headers).status_code
 
 
-def _cpu_s(work: Callable[[], object]) -> float:
-    began = time.thread_time()
-    work()
-    return time.thread_time() - began
-
-
 def event_with(field: str, value: bytes, endpoint: str = "events") -> bytes:
     """Return an endpoint's example with the JSON text of a field."""
     return json.dumps(EXAMPLES[endpoint] | {field: "@@"}).encode().replace(b'"@@"', value)
-
-
-def filled(start: bytes, piece: bytes, end: bytes, size: int = MAX_BODY - 1000) -> bytes:
-    """Repeat a piece up to a size."""
-    return start + piece * ((size - len(start) - len(end)) // len(piece)) + end
 
 
 def batch_of(*items: bytes) -> bytes:
@@ -214,10 +184,3 @@ def test_no_body_costs_much_or_is_answered_with_5xx(
     cost = post(endpoint, around[0] + inside + around[1])
     assert cost.status < 500
     assert_cheap(cost, cost.status)
-
-
-def assert_cheap(cost: Cost, status: int) -> None:
-    """Check the status of an answer and the bounds on its cost."""
-    assert cost.status == status
-    assert cost.cpu_s < MAX_CPU_S
-    assert cost.memory < MAX_MEMORY

@@ -13,6 +13,7 @@ from vigilry_ingest.api.schemas.stack.frames import (
     MAX_DEPTH,
     MAX_FRAMES,
     MAX_INNER,
+    MAX_LENGTH,
     MAX_LINES,
     Frame,
     ParsedException,
@@ -32,6 +33,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_FRAMES",
     "MAX_INNER",
+    "MAX_LENGTH",
     "MAX_LINES",
     "Frame",
     "ParsedException",
@@ -70,12 +72,14 @@ _FORMATS = (
 
 
 def parse_stack(stack: str) -> ParsedException | None:
-    """Parse a stack trace, or return None if the text has none of the formats. Never raises.
+    """Parse a stack trace, or return None if it has none of the formats or is over MAX_LENGTH. Never raises.
 
     Time and memory are linear in the length of the text. Reads at most MAX_LINES lines, and keeps at most
     MAX_FRAMES frames per exception, MAX_CHAINED causes and MAX_INNER members of a group. Line and column
     numbers over 63 bits are omitted.
     """
+    if len(stack) > MAX_LENGTH:
+        return None
     lines = split_lines(stack)
     first = next((line.strip() for line in lines if line.strip()), "")
     for parse in _parsers_for(stack, first):

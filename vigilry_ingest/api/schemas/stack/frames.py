@@ -23,6 +23,9 @@ MAX_DEPTH = 10
 MAX_LINES = 4_000
 """Maximum number of lines that are read, half from each end, to bound the cost of many short lines."""
 
+MAX_LENGTH = 512 * 1024
+"""Maximum number of characters of a trace; a longer one is not parsed, because no runtime writes it."""
+
 _MAX_INT = 2**63 - 1
 _MAX_DIGITS = len(str(_MAX_INT))
 
