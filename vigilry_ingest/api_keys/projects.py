@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from vigilry_ingest.api_keys.registry import is_live
 from vigilry_ingest.domain.event import Quota
 from vigilry_ingest.storage.engine import session_on
-from vigilry_ingest.storage.models import ApiKey, Project
+from vigilry_ingest.storage.models import ApiKey, Project, Source, SourceSecret
 
 
 class UnknownProject(LookupError):
@@ -82,6 +82,26 @@ def limit(engine: Engine, name_or_id: str, quota: Quota | None) -> Project:
     return project
 
 
+def retain(engine: Engine, name_or_id: str, days: int | None) -> Project:
+    """Set for how many days a project's events are kept: 0 for ever, None as long as those of others.
+
+    Raises UnknownProject, DatabaseError.
+    """
+    with _changing(engine, name_or_id) as project:
+        project.retention_days = days
+    return project
+
+
+def retention_by_project(engine: Engine) -> dict[str, int]:
+    """Return the days for which events are kept, by the ids of the projects that have a number of their own.
+
+    Raises DatabaseError.
+    """
+    query = select(Project.id, Project.retention_days).where(Project.retention_days.is_not(None))
+    with session_on(engine) as session:
+        return {project_id: days or 0 for project_id, days in session.execute(query)}
+
+
 def project_id_of(engine: Engine, name_or_id: str) -> str:
     """Return the id of a project.
 
@@ -89,6 +109,28 @@ def project_id_of(engine: Engine, name_or_id: str) -> str:
     """
     with session_on(engine) as session:
         return find_project(session, name_or_id).id
+
+
+def name_of(engine: Engine, project_id: str) -> str:
+    """Return the name of a project.
+
+    Raises UnknownProject, DatabaseError.
+    """
+    with session_on(engine) as session:
+        return find_project(session, project_id).name
+
+
+def delete_project(engine: Engine, project_id: str) -> None:
+    """Delete a project with its keys, and its sources with their secrets; its events stay.
+
+    Raises DatabaseError.
+    """
+    sources = select(Source.id).where(Source.project_id == project_id)
+    with session_on(engine) as session:
+        session.execute(delete(SourceSecret).where(SourceSecret.source_id.in_(sources)))
+        for model in (Source, ApiKey):
+            session.execute(delete(model).where(model.project_id == project_id))
+        session.execute(delete(Project).where(Project.id == project_id))
 
 
 @contextmanager

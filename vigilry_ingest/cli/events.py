@@ -8,8 +8,10 @@ from vigilry_ingest.api_keys.projects import project_id_of
 from vigilry_ingest.cli.base import Group
 from vigilry_ingest.cli.consumer_groups import forget_group_command, stats_command
 from vigilry_ingest.cli.dead_letters import dead_group
+from vigilry_ingest.cli.event_erasure import erase_command
 from vigilry_ingest.cli.event_format import json_of, line_of, page_of
 from vigilry_ingest.cli.event_groups import groups_command, regroup_command
+from vigilry_ingest.cli.event_purge import purge_command
 from vigilry_ingest.cli.options import correlation_option, filter_options
 from vigilry_ingest.cli.output import (
     INTERRUPTED,
@@ -38,7 +40,10 @@ from vigilry_ingest.stream.replay import replay
 from vigilry_ingest.stream.tail import EventTail, events_with
 
 events_group = Group("events", help="Inspect and replay events.")
-for _command in (dead_group, stats_command, forget_group_command, groups_command, regroup_command):
+for _command in (
+    dead_group, stats_command, forget_group_command, groups_command, regroup_command, purge_command,
+    erase_command,
+):  # fmt: skip
     events_group.add_command(_command)
 
 

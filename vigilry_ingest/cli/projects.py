@@ -16,6 +16,7 @@ from vigilry_ingest.api_keys.projects import (
     rename,
 )
 from vigilry_ingest.cli.base import Group
+from vigilry_ingest.cli.event_erasure import delete_project_command
 from vigilry_ingest.cli.output import (
     check_name,
     coloured,
@@ -25,6 +26,7 @@ from vigilry_ingest.cli.output import (
     print_json,
     print_list,
 )
+from vigilry_ingest.cli.project_retention import retain_command
 from vigilry_ingest.domain.event import Quota
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.models import Project
@@ -36,6 +38,8 @@ _MAX_RATE = 1_000_000
 _MAX_BYTE_RATE = 10**12
 
 projects_group = Group("projects", help="Manage projects.")
+for _command in (retain_command, delete_project_command):
+    projects_group.add_command(_command)
 
 
 def _prints_project(command: Callable[Arguments, Project]) -> Callable[..., None]:
@@ -172,6 +176,7 @@ def _as_object(project: Project) -> dict[str, Any]:
         "per_second": project.rate_per_second,
         "burst": project.burst,
         "bytes_per_second": project.bytes_per_second,
+        "retention_days": project.retention_days,
         "created_at": project.created_at.isoformat(),
         "archived_at": project.archived_at.isoformat() if project.archived_at else None,
     }

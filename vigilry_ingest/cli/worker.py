@@ -3,18 +3,21 @@
 import importlib
 import logging
 import signal
+from contextlib import nullcontext
 from types import FrameType
 from typing import Any
 
 import click
 from flask.cli import with_appcontext
 from prometheus_client import start_http_server
+from prometheus_client.registry import Collector
 
 from vigilry_ingest.cli.base import Command, FiniteRange
 from vigilry_ingest.domain.handler import Handler
+from vigilry_ingest.lifecycle.purging import Purging
 from vigilry_ingest.observability.logging_config import configure_logging
 from vigilry_ingest.observability.metrics import registry_with
-from vigilry_ingest.services import services
+from vigilry_ingest.services import Services, services
 from vigilry_ingest.storage.event_writer import Store
 from vigilry_ingest.stream.consuming.consumer import Consumer, Limits
 from vigilry_ingest.stream.consuming.timing import Timing
@@ -100,12 +103,14 @@ def worker_command(
     def stop(_signal: int, _frame: FrameType | None) -> None:
         consumer.stop()
 
+    purging = _purging(parts) if name is None else None
     if metrics_address is not None:
-        _serve_metrics(*metrics_address)
+        _serve_metrics(*metrics_address, *([purging] if purging else []))
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     _log.info("worker started", extra={"group": group})
-    consumer.run()
+    with purging or nullcontext():
+        consumer.run()
     _log.info("worker stopped", extra={"group": group})
 
 
@@ -122,8 +127,19 @@ def _load(name: str) -> Handler:
     return handler  # type: ignore[no-any-return]  # looked up by name
 
 
-def _serve_metrics(host: str, port: int) -> None:
+def _purging(parts: Services) -> Purging:
+    """Return the purging of what the default handler stores."""
+    config = parts.config
+    return Purging(
+        parts.engine,
+        config.redis_url,
+        partitions=config.stream_partitions,
+        default_days=config.retention_days,
+    )
+
+
+def _serve_metrics(host: str, port: int, *collectors: Collector) -> None:
     try:
-        start_http_server(port, host, registry_with())
+        start_http_server(port, host, registry_with(*collectors))
     except OSError as error:
         raise click.ClickException(f"Cannot listen on --metrics {host}:{port}: {error}.") from error

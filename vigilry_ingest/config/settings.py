@@ -73,6 +73,11 @@ class Config:
     idempotency_ttl_s: int = _setting(
         86_400, whole_number(1, 31_536_000), "how long idempotency keys and Stripe event ids are remembered"
     )
+    retention_days: int = _setting(
+        0,
+        whole_number(0, 36_500),
+        "for how many days stored events are kept, unless their project has its own number; 0 is for ever",
+    )
     key_cache_ttl_s: int = _setting(
         1, whole_number(0, 3600), "how long a worker caches a key; a revocation takes effect after this time"
     )

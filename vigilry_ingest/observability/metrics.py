@@ -101,6 +101,8 @@ _HANDLER_SECONDS = _histogram(
     "group",
 )  # fmt: skip
 
+PURGED_EVENTS = _counter("vigilry_purged_events", "Stored events that this worker purged after their time.")
+
 # Cached, because prometheus_client's look-up of a child by its labels is slow.
 requests_by = cache(_REQUESTS.labels)
 request_seconds_by = cache(_REQUEST_SECONDS.labels)

@@ -100,6 +100,34 @@ def count_events(engine: Engine, wanted: Filter) -> int:
         return session.scalar(select(func.count()).select_from(_select(wanted).subquery())) or 0
 
 
+def projects_with_events(engine: Engine) -> Iterator[str]:
+    """Yield the ids of the projects that have stored events, also of those that no longer exist.
+
+    Each is one look-up in an index. Raises DatabaseError.
+    """
+    last: str | None = ""
+    while True:
+        with session_on(engine) as session:
+            last = session.scalar(
+                select(func.min(StoredEvent.project_id)).where(StoredEvent.project_id > last)
+            )
+        if last is None:
+            return
+        yield last
+
+
+def oldest_time(engine: Engine, project_id: str | None = None) -> datetime | None:
+    """Return when the oldest stored event was received, of a project or of all; None if there is none.
+
+    Raises DatabaseError.
+    """
+    query = select(StoredEvent.received_at).order_by(StoredEvent.received_at).limit(1)
+    if project_id is not None:
+        query = query.where(StoredEvent.project_id == project_id)
+    with session_on(engine) as session:
+        return session.scalar(query)
+
+
 def oldest_first(engine: Engine, wanted: Filter) -> Iterator[StoredEvent]:
     """Yield all matching events in the order of their jobIds, fetched in pages.
 

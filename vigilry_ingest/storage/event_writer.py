@@ -1,34 +1,27 @@
 """Default handler of the worker: stores events in SQL, once each even when redelivered."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import Engine
 
 from vigilry_ingest.domain.fingerprint import event_group
 from vigilry_ingest.domain.handler import Delivered, TryLater
-from vigilry_ingest.domain.json_object import replace_lone_surrogates
-from vigilry_ingest.domain.json_splitting import TooMany, split_members
 from vigilry_ingest.storage.bulk_insert import copy_new_rows, insert_new_rows
+from vigilry_ingest.storage.correlations import searchable_members, storable
 from vigilry_ingest.storage.deadlines import run_with_deadline
 from vigilry_ingest.storage.engine import DatabaseError, DatabaseTimeout, session_on
 from vigilry_ingest.storage.models import EventCorrelation, StoredEvent
 from vigilry_ingest.stream.redis_keys import job_number_of
 
-# The lengths of the columns. A longer correlation key or value is kept in the event, but is not searchable.
-_MAX_NAME_LENGTH = _MAX_VALUE_LENGTH = 200
 # The type is indexed, and PostgreSQL limits an entry of a btree to about 2,700 bytes.
 _MAX_TYPE_LENGTH = 500
 
 # A batch that is not written within this time is retried; rows that were written after all are skipped then.
 _TIMEOUT_S = 10.0
 _PROBE_TIMEOUT_S = 2.0
-
-# Events have fewer correlations, except those from versions without that limit.
-_MAX_CORRELATIONS = 64
 
 
 class _Undone(Exception):
@@ -92,15 +85,15 @@ def _row(event: Delivered, now: datetime) -> dict[str, Any]:
         "project_id": event.project_id,
         "environment": event.environment,
         "kind": event.kind,
-        "type": _storable(event.type)[:_MAX_TYPE_LENGTH],
+        "type": storable(event.type)[:_MAX_TYPE_LENGTH],
         "severity": event.severity,
-        "source": None if event.source is None else _storable(event.source),
-        "message": _storable(event.message),
+        "source": None if event.source is None else storable(event.source),
+        "message": storable(event.message),
         "correlation": None if event.correlation is None else event.correlation.decode(),
         "payload": None if event.payload is None else event.payload.decode(),
         "received_at": datetime.fromisoformat(event.received_at),
         "processed_at": now,
-        "idempotency_key": None if event.idempotency_key is None else _storable(event.idempotency_key),
+        "idempotency_key": None if event.idempotency_key is None else storable(event.idempotency_key),
         "traceparent": event.traceparent,
         "request_id": event.request_id,
         "event_group": event_group(event),
@@ -108,28 +101,6 @@ def _row(event: Delivered, now: datetime) -> dict[str, Any]:
 
 
 def _correlations(event: Delivered) -> Iterator[dict[str, str]]:
-    """Yield a row for each correlation key with a scalar value; strings are stored without quotes."""
-    seen = set()
-    for name, raw in _members(event.correlation or b"{}").items():
-        text = bytes(raw)
-        value = msgspec.json.decode(text, type=str) if text.startswith(b'"') else text.decode()
-        name, value = _storable(name), _storable(value)
-        is_too_long = len(name) > _MAX_NAME_LENGTH or len(value) > _MAX_VALUE_LENGTH
-        if text[:1] in b"{[" or is_too_long or name in seen:
-            continue
-        seen.add(name)
+    """Yield a row for each member of the correlation by which the event can be found."""
+    for name, value in searchable_members(event.correlation or b"{}").items():
         yield {"event_id": event.id, "name": name, "project_id": event.project_id, "value": value}
-
-
-def _members(correlation: bytes) -> Mapping[str, msgspec.Raw]:
-    """Return the last of the members with each name, or none of too many."""
-    try:
-        members = split_members(replace_lone_surrogates(correlation), _MAX_CORRELATIONS)
-    except TooMany:
-        return {}
-    return {str(name): raw for name, raw in members.items()}
-
-
-def _storable(text: str) -> str:
-    """Replace U+0000, which PostgreSQL cannot store, with U+FFFD; the stream entry is unchanged."""
-    return text.replace("\x00", "\ufffd")

@@ -56,7 +56,8 @@ class Project(Base):
     """A sending application; its events stay in order on one stream.
 
     ``rate_per_second`` and ``burst``, which are set together, and ``bytes_per_second`` are its quota. The
-    keys of an archived project are rejected.
+    keys of an archived project are rejected. Events are kept for ``retention_days``: 0 is for ever, and None
+    as long as VIGILRY_RETENTION_DAYS says.
     """
 
     __tablename__ = "projects"
@@ -68,6 +69,7 @@ class Project(Base):
     rate_per_second: Mapped[int | None]
     burst: Mapped[int | None]
     bytes_per_second: Mapped[int | None] = mapped_column(BigInteger)
+    retention_days: Mapped[int | None]
 
 
 class ApiKey(Base):
@@ -131,6 +133,16 @@ class SourceSecret(Base):
     def is_valid(self, now: datetime) -> bool:
         """Return whether the secret has not expired."""
         return self.expires_at is None or self.expires_at > now
+
+
+class Lease(Base):
+    """Which process does something that one does at a time, and until when."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(100))
+    expires_at: Mapped[datetime]
 
 
 class StoredEvent(Base):

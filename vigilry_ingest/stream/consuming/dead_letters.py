@@ -25,6 +25,11 @@ DROPPED = "dropped"
 _DEAD_LETTER = Script.from_file("dead_letter.lua")
 _REQUEUE = Script.from_file("requeue.lua", COUNTING)
 _DROP = Script.from_file("drop.lua")
+_FORGET = Script("""
+if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HDEL', KEYS[2], ARGV[2])
+return 1
+""")
 _MAX_REASON_LENGTH = 500
 # Lua's unpack is limited to about 8000 values.
 _MAX_SCRIPT_ARGUMENTS = 4000
@@ -103,8 +108,16 @@ def dead_letters(client: Any, partitions: int) -> Iterator[DeadLetter]:
     Raises redis.RedisError.
     """
     for partition in range(partitions):
-        for letter_id, fields in iter_entries(client, dead_key(partition)):
-            yield _parse(partition, letter_id, fields)
+        yield from dead_letters_of(client, partition)
+
+
+def dead_letters_of(client: Any, partition: int) -> Iterator[DeadLetter]:
+    """Yield the dead letters of a partition, oldest first.
+
+    Raises redis.RedisError.
+    """
+    for letter_id, fields in iter_entries(client, dead_key(partition)):
+        yield _parse(partition, letter_id, fields)
 
 
 def find_dead_letter(client: Any, letter_id: str) -> DeadLetter | None:
@@ -139,6 +152,16 @@ def drop(client: Any, letter: DeadLetter) -> bool:
     partition, _, own_id = letter.id.partition(":")
     keys = (dead_key(int(partition)), dead_index_key(int(partition)))
     return bool(_DROP.run(client, keys, own_id, f"{letter.group} {_original_id(letter)}", DROPPED))
+
+
+def forget(client: Any, letter: DeadLetter) -> bool:
+    """Delete a dead letter and the index's memory of it, so that its job is unknown; False when it is gone.
+
+    Raises redis.RedisError.
+    """
+    partition, _, own_id = letter.id.partition(":")
+    keys = (dead_key(int(partition)), dead_index_key(int(partition)))
+    return bool(_FORGET.run(client, keys, own_id, f"{letter.group} {_original_id(letter)}"))
 
 
 def _original_id(letter: DeadLetter) -> str:

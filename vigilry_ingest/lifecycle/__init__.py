@@ -1,0 +1,1 @@
+"""How long events are kept, and how they are erased, wherever they are."""
