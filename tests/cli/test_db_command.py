@@ -112,6 +112,7 @@ def test_an_upgrade_tells_programs_what_it_has_applied(tmp_path: Path) -> None:
         "0005",
         "0006",
         "0007",
+        "0008",
     ]
 
 

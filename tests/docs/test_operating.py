@@ -14,6 +14,7 @@ from tests.deploy.test_files import run
 from tests.fixtures.sender import Sender
 from tests.fixtures.servers.gunicorn import ROOT
 from vigilry_ingest.config.settings import PREFIX, Config
+from vigilry_ingest.lifecycle.purging import gauges
 from vigilry_ingest.observability import metrics
 from vigilry_ingest.stream.collector import StreamGauges
 
@@ -40,7 +41,7 @@ def existing_metrics() -> dict[str, tuple[str, ...]]:
     registry.register(
         StreamGauges("redis://127.0.0.1:1", partitions=1, max_entries=1, max_bytes=1, timeout_s=0.1)
     )
-    for family in registry.collect():
+    for family in [*registry.collect(), *gauges(0, 0)]:
         suffix = "_info" if family.type == "info" else ""
         labels = getattr(family, "_labelnames", ())
         found[family.name + suffix] = ("version", "python") if suffix else tuple(labels)

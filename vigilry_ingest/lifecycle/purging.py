@@ -129,16 +129,20 @@ class Purging(Collector):
     def _measure(self, retention: Retention) -> Iterable[Metric]:
         now = datetime.now(UTC)
         oldest = oldest_time(self._engine)
-        yield GaugeMetricFamily(
-            "vigilry_oldest_event_age_seconds",
-            "Age of the oldest stored event.",
-            value=(now - oldest).total_seconds() if oldest else 0.0,
-        )
-        yield GaugeMetricFamily(
-            "vigilry_retention_overdue_seconds",
-            "For how long the most overdue stored event should have been purged.",
-            value=overdue_s(self._engine, retention.cutoff(now)) if retention.is_limited else 0.0,
-        )
+        age_s = (now - oldest).total_seconds() if oldest else 0.0
+        return gauges(age_s, overdue_s(self._engine, retention.cutoff(now)) if retention.is_limited else 0.0)
+
+
+def gauges(oldest_age_s: float, overdue_s: float) -> Iterator[Metric]:
+    """Yield the gauges of stored events, in seconds."""
+    yield GaugeMetricFamily(
+        "vigilry_oldest_event_age_seconds", "Age of the oldest stored event.", value=oldest_age_s
+    )
+    yield GaugeMetricFamily(
+        "vigilry_retention_overdue_seconds",
+        "For how long the most overdue stored event should have been purged.",
+        value=overdue_s,
+    )
 
 
 def _counted(batches: Iterable[int]) -> Iterator[int]:

@@ -57,8 +57,9 @@ def _create_private_file(_dialect: Any, _record: Any, arguments: list[Any], opti
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    # Only takes effect in an empty file, and before WAL writes to it.
-    cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    if cursor.execute("PRAGMA page_count").fetchone() == (0,):
+        # Only an empty file takes it, which it no longer is after the next pragma.
+        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
     _use_wal(cursor)
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()

@@ -20,7 +20,7 @@ _FORMS = {
     "eval": "return 1 KEY", "evalsha": f"{'0' * 40} 1 KEY",
     "get": "KEY", "exists": "KEY", "del": "KEY", "set": "KEY 0", "incrby": "KEY 0", "decrby": "KEY 0",
     "lindex": "KEY 0", "rpush": "KEY 0", "lpop": "KEY", "lrange": "KEY 0 0", "hget": "KEY f",
-    "hset": "KEY f 0",
+    "hset": "KEY f 0", "hdel": "KEY f",
     "zadd": "KEY 0 m", "zrem": "KEY m", "zrange": "KEY 0 0", "zremrangebyscore": "KEY 0 0",
     "xadd": "KEY * f 0", "xlen": "KEY", "xrange": "KEY - +", "xrevrange": "KEY + -", "xpending": "KEY g",
     "xinfo|groups": "KEY", "xinfo|consumers": "KEY g", "xreadgroup": "GROUP g c STREAMS KEY >",
