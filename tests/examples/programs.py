@@ -15,7 +15,7 @@ from tests.fixtures.servers.waiting import free_port, require, wait_until
 
 EXAMPLES = ROOT / "examples"
 PROGRAMS = {".py": sys.executable, ".mjs": "node", ".sh": "sh"}
-FILES = [each for each in sorted(EXAMPLES.iterdir()) if each.suffix in PROGRAMS]
+FILES = [each for each in sorted(EXAMPLES.iterdir()) if each.suffix in {*PROGRAMS, ".go", ".java"}]
 
 
 def environment(service: Service, sender: Sender) -> dict[str, str]:

@@ -2,22 +2,20 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from sqlalchemy import Engine
 
-from tests.fixtures.node import install
 from tests.fixtures.sender import Sender
 from tests.fixtures.servers.gunicorn import ROOT, Service
 from tests.fixtures.servers.valkey import Valkey
-from tests.fixtures.servers.waiting import require, wait_until
+from tests.fixtures.servers.waiting import wait_until
+from tests.sentry.bundling import bundle
 from vigilry_ingest.api_keys.projects import limit
 from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.cli.key_output import dsn_of
@@ -25,29 +23,7 @@ from vigilry_ingest.domain.event import Quota
 
 pytestmark = [pytest.mark.one_database, pytest.mark.slow]
 
-# The test makes its pages up, so that they have no address, which may not reach this machine otherwise.
-_FROM_NOWHERE = "--disable-features=LocalNetworkAccessChecks"
 PROGRAMS = Path(__file__).parent / "programs"
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the SDKs for Node and browsers in a folder of their own."""
-    folder = tmp_path_factory.mktemp("sdks") / "sdks"
-    shutil.copytree(Path(__file__).parent / "sdks", folder)
-    return install(folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Run Chromium."""
-    binary = shutil.which("chromium")
-    if binary is None:
-        require("chromium is not installed")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox", _FROM_NOWHERE])
-        yield running
-        running.close()
 
 
 def run(sender: Sender, *command: str, cwd: Path = ROOT) -> None:
@@ -88,9 +64,7 @@ def test_an_error_of_express_is_stored(sender: Sender, node: Path) -> None:
 def test_an_error_of_a_web_page_is_stored_and_its_key_is_only_for_its_origin(
     service: Service, valkey: Valkey, engine: Engine, node: Path, browser: Browser
 ) -> None:
-    bundle = node / "page.js"
-    command = [str(node / "node_modules/.bin/esbuild"), "page.mjs", "--bundle", f"--outfile={bundle}"]
-    subprocess.run([*command, "--log-level=error"], cwd=node, check=True, timeout=60)
+    page_script = bundle(node, "page.mjs")
     page = browser.new_page()
     page.route(
         "http://127.0.0.1:3001/", lambda route: route.fulfill(body="<h1>Shop</h1>", content_type="text/html")
@@ -104,7 +78,7 @@ def test_an_error_of_a_web_page_is_stored_and_its_key_is_only_for_its_origin(
         ("http://127.0.0.1:3002/", "requestfailed"),
     ):
         page.goto(origin)
-        page.add_script_tag(path=str(bundle))
+        page.add_script_tag(path=str(page_script))
         with page.expect_event(event, lambda each: "/envelope/" in each.url, timeout=15_000):
             page.evaluate("dsn => window.start(dsn)", dsn_of("", service.bind, minted.api_key))
         wait_until(lambda: len(sender.published()) == 1, 5, "the page's error is published")

@@ -19,6 +19,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Send in batches, with retries": ("batch.py", "retry.py"),
     "Report an application's errors": ("flask_errors.py", "express_errors.mjs"),
+    "Report errors with a Sentry SDK": (
+        "sentry_python.py", "sentry_node.mjs", "sentry_browser.mjs", "sentry_go.go", "SentryJava.java",
+        "sentry_retry.py", "sentry_retry.mjs",
+    ),
 }  # fmt: skip
 
 
