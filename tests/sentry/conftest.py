@@ -12,7 +12,7 @@ from tests.fixtures.node import install
 from tests.fixtures.servers.waiting import require
 
 # The test makes its pages up, so that they have no address, which may not reach this machine otherwise.
-_FROM_NOWHERE = "--disable-features=LocalNetworkAccessChecks"
+FROM_NOWHERE = "--disable-features=LocalNetworkAccessChecks"
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,6 @@ def browser() -> Iterator[Browser]:
     if binary is None:
         require("chromium is not installed")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox", _FROM_NOWHERE])
+        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox", FROM_NOWHERE])
         yield running
         running.close()

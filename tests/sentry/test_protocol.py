@@ -3,9 +3,11 @@
 import gzip
 import json
 import zlib
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from backports import zstd
 from sqlalchemy import Engine
@@ -133,6 +135,17 @@ def test_bodies_may_be_compressed(sender: Sender, coding: str) -> None:
     auth = {"X-Sentry-Auth": f"Sentry sentry_key={sender.minted.api_key}", "Content-Encoding": coding}
     assert send(sender, compress(envelope(item(EVENT))), headers=auth).status_code == 200
     assert the_entry(sender)[b"type"] == b"CheckoutFailed"
+
+
+def test_the_old_client_of_node_sends_zlib_in_base64_which_has_the_same_bounds(sender: Sender) -> None:
+    def sent(body: bytes) -> httpx.Response:
+        return send(sender, body, form="store")
+
+    assert sent(b64encode(zlib.compress(json.dumps(EVENT).encode()))).status_code == 200
+    assert the_entry(sender)[b"type"] == b"CheckoutFailed"
+    assert_refused(sent(b"eJ!!"), 400, "invalid_encoding")
+    assert_refused(sent(b64encode(b"x\x9cno")), 400, "invalid_encoding")
+    assert_refused(sent(b64encode(zlib.compress(b" " * 6 * 1024 * 1024))), 413, "body_too_large")
 
 
 def test_an_unknown_coding_is_refused(sender: Sender) -> None:

@@ -81,12 +81,14 @@ def read_body(request: IngestRequest) -> bytes:
     return body
 
 
-def read_content(request: IngestRequest, body: bytes, codings: Collection[str] = CODINGS) -> bytes:
+def read_content(
+    request: IngestRequest, body: bytes, codings: Collection[str] = CODINGS, *, coding: str | None = None
+) -> bytes:
     """Return a body without its content coding, which is one of ``codings``.
 
-    Raises BodyError.
+    ``coding`` takes the place of the request's Content-Encoding. Raises BodyError.
     """
-    coding = request.environ.get("HTTP_CONTENT_ENCODING")
+    coding = coding or request.environ.get("HTTP_CONTENT_ENCODING")
     config = request.services.config
     content = body if coding is None else _decode(body, coding.strip().lower(), config, codings)
     request.content_bytes = len(content)

@@ -3,18 +3,22 @@
 The project is that of the API key in the DSN; the digits, which SDKs require, are not used.
 """
 
+from base64 import b64decode
+
 from flask import Blueprint, Response
 from werkzeug.routing import BaseConverter
 
 from vigilry_ingest.api.schemas.sentry import SENTRY_RULE
 from vigilry_ingest.web.decompression import CODINGS
-from vigilry_ingest.web.request import this_request
-from vigilry_ingest.web.request_body import read_body, read_content
+from vigilry_ingest.web.request import IngestRequest, this_request
+from vigilry_ingest.web.request_body import BodyError, read_body, read_content
 from vigilry_ingest.web.sentry_auth import require_sentry_key
 from vigilry_ingest.web.sentry_ingestion import ingest_envelope, ingest_event
 from vigilry_ingest.web.sentry_responses import add_sentry_headers
 
 _CODINGS = (*CODINGS, "deflate")
+# The first characters of zlib's header at any level.
+_ZLIB_IN_BASE64 = (b"eA", b"eF", b"eJ", b"eN")
 
 
 class _Digits(BaseConverter):
@@ -35,5 +39,20 @@ def accept(project: str, form: str) -> Response:  # noqa: ARG001  the URL's
     request = this_request()
     request.services.admission.check(request.caller)
     body = read_body(request) if request.body is None else request.body
-    content = read_content(request, body, _CODINGS)
-    return ingest_envelope(request, content) if form == "envelope" else ingest_event(request, content)
+    if form == "store":
+        return ingest_event(request, _read_event(request, body))
+    return ingest_envelope(request, read_content(request, body, _CODINGS))
+
+
+def _read_event(request: IngestRequest, body: bytes) -> bytes:
+    """Return an event as JSON; the old client for Node sends it compressed and in base64, without a coding.
+
+    Raises BodyError.
+    """
+    if not body.startswith(_ZLIB_IN_BASE64) or request.environ.get("HTTP_CONTENT_ENCODING"):
+        return read_content(request, body, _CODINGS)
+    try:
+        compressed = b64decode(body, validate=True)
+    except ValueError as error:
+        raise BodyError("invalid_encoding", f"The body is neither JSON nor valid base64: {error}.") from error
+    return read_content(request, compressed, _CODINGS, coding="deflate")
