@@ -1,4 +1,4 @@
-"""What the tests of SDKs share: the SDKs for JavaScript, installed once, and a browser."""
+"""What the tests of SDKs share: the SDKs of JavaScript, a browser, and an application in this process."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,7 +9,11 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.examples.programs import EXAMPLES
 from tests.fixtures.node import install
+from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import require
+from tests.sentry.posting import Poster
+from vigilry_ingest.app import create_app
+from vigilry_ingest.config.settings import Config
 
 # The test makes its pages up, so that they have no address, which may not reach this machine otherwise.
 FROM_NOWHERE = "--disable-features=LocalNetworkAccessChecks"
@@ -35,3 +39,11 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox", FROM_NOWHERE])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def poster(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Poster:
+    """Make an application without the allowance of invalid requests."""
+    folder: Path = tmp_path_factory.mktemp("cost")
+    url = f"sqlite:///{folder}/vigilry.db"
+    return Poster(create_app(Config(database_url=url, redis_url=valkey.url, invalid_requests_per_s=0)), url)
