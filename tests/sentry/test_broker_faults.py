@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 from sqlalchemy import Engine
 
 from tests.examples.programs import EXAMPLES
@@ -17,12 +18,14 @@ from tests.fixtures.servers.process import Process
 from tests.fixtures.servers.proxy import TcpProxy
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
+from tests.sentry.bundling import bundle
 from vigilry_ingest.api.schemas.sentry import SENTRY_RULE
 from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.cli.key_output import dsn_of
 
 pytestmark = [pytest.mark.one_database, pytest.mark.slow]
 
+_PAGE = "http://127.0.0.1:3001"
 _DEFAULTS = Path(__file__).parent / "programs" / "two_errors.py"
 
 
@@ -33,6 +36,7 @@ class Site:
         self.valkey = valkey
         self.proxy = proxy
         self.service = service
+        self.dsn = dsn
         self._env = dict(os.environ) | {"SENTRY_DSN": dsn}
 
     def program(self, *command: str, cwd: Path) -> Process:
@@ -60,7 +64,9 @@ def site(service: Service, engine: Engine) -> Iterator[Site]:
     """Run a service with a broker of its own."""
     with Valkey(unix=False, tcp=True) as valkey, TcpProxy(valkey.address) as proxy:
         settings = {"VIGILRY_REDIS_URL": f"redis://{proxy.host}:{proxy.port}/0"}
-        minted = mint(engine, f"project of {os.urandom(8).hex()}", "production")
+        minted = mint(
+            engine, f"project of {os.urandom(8).hex()}", "production", scopes=["send"], origins=[_PAGE]
+        )
         with Service(service.settings | settings | {"VIGILRY_PUBLISH_TIMEOUT_MS": "300"}) as own:
             yield Site(valkey, proxy, own, dsn_of("", own.bind, minted.api_key))
 
@@ -91,6 +97,21 @@ def test_an_error_that_is_reported_while_the_broker_is_away_is_stored_once_when_
         with fault(site):
             sdk.wait_for(lambda: site.refused() > 0, "the error is refused")
         wait_until(lambda: site.stored() == 1 and site.accepted() > 0, 30, "it is stored", log=sdk.log_text)
+    assert site.stored() == 1
+
+
+def test_an_error_of_a_web_page_is_kept_by_the_offline_transport_until_it_is_stored(
+    site: Site, node: Path, browser: Browser
+) -> None:
+    page = browser.new_page()
+    page.route(f"{_PAGE}/", lambda route: route.fulfill(body="Shop", content_type="text/html"))
+    page.goto(f"{_PAGE}/")
+    page.add_script_tag(path=str(bundle(node, "offline_page.mjs")))
+    with killed(site):
+        page.evaluate("dsn => window.start(dsn)", site.dsn)
+        wait_until(lambda: site.refused() > 0, 15, "the error is refused")
+    wait_until(lambda: site.stored() == 1 and site.accepted() > 0, 30, "it is stored")
+    page.close()
     assert site.stored() == 1
 
 
