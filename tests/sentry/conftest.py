@@ -29,7 +29,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Run Chromium."""
     binary = shutil.which("chromium")
