@@ -6,6 +6,7 @@ from flask.cli import with_appcontext
 from vigilry_ingest.api_keys.projects import retain
 from vigilry_ingest.cli.base import Command
 from vigilry_ingest.cli.output import failures_in_one_line, json_option, print_json
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.services import services
 
 
@@ -16,6 +17,7 @@ from vigilry_ingest.services import services
 )
 @click.option("--default", "is_default", is_flag=True, help="Keep events for VIGILRY_RETENTION_DAYS.")
 @json_option
+@records("project.retain")
 @with_appcontext
 @failures_in_one_line
 def retain_command(project: str, days: int | None, is_default: bool, as_json: bool) -> None:
