@@ -61,7 +61,7 @@ def lock_audit_log(connection: Connection) -> None:
 def append(session: Session, *changes: Change) -> None:
     """Append changes by the current actor; the session is one of ``changes_on``."""
     newest = select(AuditEntry.id, AuditEntry.digest).order_by(AuditEntry.id.desc()).limit(1)
-    id_, digest = session.execute(newest).tuples().one_or_none() or (0, NO_DIGEST)
+    id_, digest = session.execute(newest).one_or_none() or (0, NO_DIGEST)
     actor, now = current_actor(), datetime.now(UTC)
     for change in changes:
         id_ += 1
