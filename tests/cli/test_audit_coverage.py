@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -73,6 +74,8 @@ class Ops:
         self.broker = broker
         self.keys = [new_key()]
         self._url = url
+        # Each way to give a name is tried with one kind of database.
+        self._has_setting = url.startswith("postgresql")
         self._secret_file = folder / "secret"
         self.done: set[str] = set()
         self.output = ""
@@ -83,15 +86,20 @@ class Ops:
             self._secret_file.write_text(secret)
             words = (*words, "--secret-file", str(self._secret_file))
         before = self.last_id()
-        settings = {"secrets_keys": ",".join(self.keys), "key_cache_ttl_s": 0}
+        actor = f"ada of {name}"
+        settings: dict[str, Any] = {"secrets_keys": ",".join(self.keys), "key_cache_ttl_s": 0}
+        if self._has_setting:
+            settings["actor"] = actor
+        else:
+            words = (*words, "--as", actor)
         with Commands(redis_url=self.broker.url, database_url=self._url, **settings) as commands:
-            self.output += commands.well(*name.split(), *words, "--as", f"ada of {name}")
+            self.output += commands.well(*name.split(), *words)
         with self.engine.connect() as connection:
             rows = connection.execute(
                 text("SELECT action, actor, target_id FROM audit_log WHERE id > :id ORDER BY id"),
                 {"id": before},
             ).all()
-        assert {row.actor for row in rows} == {f"ada of {name}"}
+        assert {row.actor for row in rows} == {actor}
         assert set(CHANGING[name]) >= {row.action for row in rows}
         self.done |= {f"{name}: {row.action}" for row in rows}
         return [row.target_id for row in rows]

@@ -61,8 +61,8 @@ def stats_command(as_json: bool) -> None:
 @click.argument("group")
 @click.confirmation_option(prompt="The group will never receive its unprocessed events. Remove it?")
 @json_option
-@records("group.forget")
 @with_appcontext
+@records("group.forget")
 @failures_in_one_line
 def forget_group_command(group: str, as_json: bool) -> None:
     """Remove a consumer group.

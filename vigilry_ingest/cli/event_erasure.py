@@ -35,9 +35,9 @@ _dry_run_option = click.option("--dry-run", is_flag=True, help="Only count what 
 @correlation_option
 @_dry_run_option
 @json_option
-@records("events.erase")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_appcontext
+@records("events.erase")
 @failures_in_one_line
 def erase_command(project: str, correlation: dict[str, str], dry_run: bool, as_json: bool, yes: bool) -> None:
     """Erase the events of a person.
@@ -65,9 +65,9 @@ def erase_command(project: str, correlation: dict[str, str], dry_run: bool, as_j
 @click.argument("project")
 @_dry_run_option
 @json_option
-@records("project.archive", "events.erase", "project.delete")
 @click.option("--confirm", metavar="NAME", help="The name of the project, instead of typing it.")
 @with_appcontext
+@records("project.archive", "events.erase", "project.delete")
 @failures_in_one_line
 def delete_project_command(project: str, dry_run: bool, as_json: bool, confirm: str | None) -> None:
     """Delete PROJECT with all of its events.

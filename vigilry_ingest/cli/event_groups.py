@@ -66,8 +66,8 @@ def groups_command(
 @click.option("--all", "is_all", is_flag=True, help="Also set the groups of events that have one.")
 @click.option("--after", metavar="EVENT_ID", default="", help="Continue after this event.")
 @json_option
-@records("events.regroup")
 @with_appcontext
+@records("events.regroup")
 @failures_in_one_line
 def regroup_command(is_all: bool, after: str, as_json: bool) -> None:
     """Group the errors of earlier versions.

@@ -43,9 +43,9 @@ from vigilry_ingest.stream.erasure import count_dead_letters
 @click.option("--project", help="Only events of this project, given by name or id.")
 @click.option("--dry-run", is_flag=True, help="Only count what would be deleted.")
 @json_option
-@records("events.purge")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_appcontext
+@records("events.purge")
 @failures_in_one_line
 def purge_command(
     until: datetime | None, project: str | None, dry_run: bool, as_json: bool, yes: bool

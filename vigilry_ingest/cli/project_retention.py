@@ -17,8 +17,8 @@ from vigilry_ingest.services import services
 )
 @click.option("--default", "is_default", is_flag=True, help="Keep events for VIGILRY_RETENTION_DAYS.")
 @json_option
-@records("project.retain")
 @with_appcontext
+@records("project.retain")
 @failures_in_one_line
 def retain_command(project: str, days: int | None, is_default: bool, as_json: bool) -> None:
     """Set for how many days events of PROJECT are kept.
