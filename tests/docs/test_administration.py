@@ -12,6 +12,7 @@ from tests.fixtures.commands import Commands
 from tests.fixtures.databases import migrate
 from tests.fixtures.servers.gunicorn import ROOT
 from tests.fixtures.servers.postgres import Postgres
+from vigilry_ingest.storage.diagnostics import table_faults
 from vigilry_ingest.storage.engine import make_engine
 
 ADMINISTRATION = (ROOT / "docs/administration.md").read_text()
@@ -57,6 +58,10 @@ def test_the_commands_work_with_the_role_that_may_only_append_to_the_log(operato
         commands.well("projects", "limit", "shop", "--per-second", "5")
         assert len(commands.json("audit", "list")) == 6
         assert commands.json("audit", "verify")[0]["ok"]
+
+
+def test_doctor_misses_no_privilege_of_the_role(operator: Engine) -> None:
+    assert table_faults(operator) == []
 
 
 @pytest.mark.parametrize(
