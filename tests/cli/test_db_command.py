@@ -113,6 +113,7 @@ def test_an_upgrade_tells_programs_what_it_has_applied(tmp_path: Path) -> None:
         "0006",
         "0007",
         "0008",
+        "0010",
     ]
 
 

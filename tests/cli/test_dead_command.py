@@ -8,6 +8,7 @@ import pytest
 
 from tests.fixtures.commands import Commands
 from tests.fixtures.consuming import Notebook, Running, raise_for
+from tests.fixtures.databases import KeyStore
 from tests.fixtures.flask_commands import flask_well, on_terminal
 from tests.fixtures.publishing import an_event, publisher_on
 from tests.fixtures.servers.valkey import Valkey
@@ -33,8 +34,8 @@ def broker(server: Valkey) -> Valkey:
 
 
 @pytest.fixture
-def commands(broker: Valkey) -> Iterator[Commands]:
-    with Commands(redis_url=broker.url) as commands:
+def commands(broker: Valkey, key_store: KeyStore) -> Iterator[Commands]:
+    with Commands(redis_url=broker.url, database_url=key_store.url) as commands:
         yield commands
 
 
@@ -256,16 +257,22 @@ def test_it_must_be_said_which_letters_are_meant(commands: Commands, words: list
 # The progress bar
 
 
-def test_a_progress_bar_is_shown_on_a_terminal_and_none_in_a_pipe(broker: Valkey) -> None:
+def test_a_progress_bar_is_shown_on_a_terminal_and_none_in_a_pipe(
+    broker: Valkey, key_store: KeyStore
+) -> None:
     kill(broker, *map(str, range(20)))
-    code, shown = on_terminal("events", "dead", "retry", "--all", REDIS_URL=broker.url)
+    code, shown = on_terminal(
+        "events", "dead", "retry", "--all", REDIS_URL=broker.url, DATABASE_URL=key_store.url
+    )
     assert code == 0, shown
     assert "Retried" in shown
     assert "100%" in shown
     assert "20 retried." in shown
     with Running(broker.url, _fail, deliveries=1):
         wait_until(lambda: broker.ask("XLEN", dead_key(0)) == 20, 10.0, "all are dead again")
-    piped = flask_well("events", "dead", "retry", "--all", "--json", REDIS_URL=broker.url)
+    piped = flask_well(
+        "events", "dead", "retry", "--all", "--json", REDIS_URL=broker.url, DATABASE_URL=key_store.url
+    )
     assert json.loads(piped) == {"retried": 20}
 
 

@@ -56,6 +56,7 @@ SAMPLES = {
     "VIGILRY_CORS_ORIGINS": Sample(
         "", "https://a.example, http://[::1]:8080", "https://a.example,http://[::1]:8080"
     ),
+    "VIGILRY_ACTOR": Sample("", "ada@ops", "ada@ops"),
     "VIGILRY_TRACING": Sample("off", "on", "on"),
     "VIGILRY_BIND": Sample("127.0.0.1:4100", "unix:/run/vigilry.sock", "unix:/run/vigilry.sock"),
     "VIGILRY_WORKERS": Sample(0, "16", 16),

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from vigilry_ingest.api_keys.registry import is_live
 from vigilry_ingest.domain.event import Quota
+from vigilry_ingest.storage.audit_log import Change, append, changes_on, recorded, state_of
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import ApiKey, Project, Source, SourceSecret
 
@@ -53,7 +54,7 @@ def rename(engine: Engine, name_or_id: str, name: str) -> Project:
     Raises UnknownProject, NameTaken, DatabaseError.
     """
     try:
-        with _changing(engine, name_or_id) as project:
+        with _changing(engine, name_or_id, "project.rename") as project:
             project.name = name
     except IntegrityError as error:
         raise NameTaken(name) from error
@@ -65,7 +66,8 @@ def archive(engine: Engine, name_or_id: str, *, is_archived: bool) -> Project:
 
     Raises UnknownProject, DatabaseError.
     """
-    with _changing(engine, name_or_id) as project:
+    action = "project.archive" if is_archived else "project.unarchive"
+    with _changing(engine, name_or_id, action) as project:
         project.archived_at = (project.archived_at or datetime.now(UTC)) if is_archived else None
     return project
 
@@ -75,7 +77,7 @@ def limit(engine: Engine, name_or_id: str, quota: Quota | None) -> Project:
 
     Raises UnknownProject, DatabaseError.
     """
-    with _changing(engine, name_or_id) as project:
+    with _changing(engine, name_or_id, "project.limit") as project:
         per_second, burst, bytes_per_second = quota or Quota()
         project.rate_per_second, project.burst = per_second or None, burst or None
         project.bytes_per_second = bytes_per_second or None
@@ -87,7 +89,7 @@ def retain(engine: Engine, name_or_id: str, days: int | None) -> Project:
 
     Raises UnknownProject, DatabaseError.
     """
-    with _changing(engine, name_or_id) as project:
+    with _changing(engine, name_or_id, "project.retain") as project:
         project.retention_days = days
     return project
 
@@ -126,7 +128,11 @@ def delete_project(engine: Engine, project_id: str) -> None:
     Raises DatabaseError.
     """
     sources = select(Source.id).where(Source.project_id == project_id)
-    with session_on(engine) as session:
+    with changes_on(engine) as session:
+        project = session.get(Project, project_id)
+        if project is None:
+            return
+        append(session, Change("project.delete", project_id, project_id, before=state_of(project)))
         session.execute(delete(SourceSecret).where(SourceSecret.source_id.in_(sources)))
         for model in (Source, ApiKey):
             session.execute(delete(model).where(model.project_id == project_id))
@@ -134,9 +140,11 @@ def delete_project(engine: Engine, project_id: str) -> None:
 
 
 @contextmanager
-def _changing(engine: Engine, name_or_id: str) -> Iterator[Project]:
-    with session_on(engine) as session:
-        yield find_project(session, name_or_id)
+def _changing(engine: Engine, name_or_id: str, action: str) -> Iterator[Project]:
+    with changes_on(engine) as session:
+        project = find_project(session, name_or_id)
+        with recorded(session, action, project):
+            yield project
 
 
 def find_project(session: Session, name_or_id: str) -> Project:

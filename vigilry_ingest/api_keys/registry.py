@@ -17,6 +17,7 @@ from vigilry_ingest.api_keys.restrictions import (
     stored_scopes,
 )
 from vigilry_ingest.domain.ids import new_id
+from vigilry_ingest.storage.audit_log import Change, append, changes_on, recorded, state_of
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import ApiKey, Project
 
@@ -76,7 +77,7 @@ def mint(
     Raises ArchivedProject, DatabaseError.
     """
     now = datetime.now(UTC)
-    with session_on(engine) as session:
+    with changes_on(engine) as session:
         project = _project(session, project_name, now)
         if project.archived_at is not None:
             raise ArchivedProject(project_name)
@@ -99,6 +100,7 @@ def _mint(session: Session, project: Project, row: ApiKey, now: datetime) -> Min
     row.digest = digest_of(key)
     row.created_at = now
     session.add(row)
+    append(session, Change("key.mint", row.id, project.id, after=state_of(row)))
     scopes, origins = tuple(scopes_of(row)), tuple(origins_of(row))
     return Minted(key, row.id, project.id, project.name, row.environment, row.expires_at, scopes, origins)
 
@@ -110,7 +112,7 @@ def rotate(engine: Engine, key_id: str, *, grace: timedelta, lifetime: timedelta
     UnknownKey, UnusableKey when the key is revoked, expired or its project archived, and DatabaseError.
     """
     now = datetime.now(UTC)
-    with session_on(engine) as session:
+    with changes_on(engine) as session:
         row = _find(session, key_id)
         if row.revoked_at or (row.expires_at and row.expires_at <= now) or row.project.archived_at:
             raise UnusableKey(key_id)
@@ -118,7 +120,8 @@ def rotate(engine: Engine, key_id: str, *, grace: timedelta, lifetime: timedelta
         if row.expires_at:
             lifetime = lifetime or row.expires_at - row.created_at
             younger_key_id = _younger_key_id(session, row, now)
-        row.expires_at = min(row.expires_at or now + grace, now + grace)
+        with recorded(session, "key.rotate", row):
+            row.expires_at = min(row.expires_at or now + grace, now + grace)
         new_row = ApiKey(
             environment=row.environment,
             name=row.name,
@@ -150,9 +153,12 @@ def is_live(now: datetime) -> ColumnElement[bool]:
 def _project(session: Session, name: str, now: datetime) -> Project:
     """Return a project, created if necessary; insert first, so that concurrent calls get the same one."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    project = {"id": new_id("proj"), "name": name, "created_at": now}
-    session.execute(dialect.insert(Project).values(project).on_conflict_do_nothing())
-    return session.scalars(select(Project).where(Project.name == name)).one()
+    values = {"id": new_id("proj"), "name": name, "created_at": now}
+    session.execute(dialect.insert(Project).values(values).on_conflict_do_nothing())
+    project = session.scalars(select(Project).where(Project.name == name)).one()
+    if project.id == values["id"]:
+        append(session, Change("project.create", project.id, project.id, after=state_of(project)))
+    return project
 
 
 def list_keys(engine: Engine) -> list[ApiKey]:
@@ -170,9 +176,10 @@ def revoke(engine: Engine, key_id: str) -> ApiKey:
 
     Raises UnknownKey, DatabaseError.
     """
-    with session_on(engine) as session:
+    with changes_on(engine) as session:
         row = _find(session, key_id)
-        row.revoked_at = row.revoked_at or datetime.now(UTC)
+        with recorded(session, "key.revoke", row):
+            row.revoked_at = row.revoked_at or datetime.now(UTC)
         return row
 
 

@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from vigilry_ingest.cli.audit import audit_group
 from vigilry_ingest.cli.db import db_group
 from vigilry_ingest.cli.doctor import doctor_command
 from vigilry_ingest.cli.events import events_group
@@ -21,6 +22,7 @@ def register_commands(app: Flask) -> None:
         secrets_group,
         db_group,
         events_group,
+        audit_group,
         worker_command,
         doctor_command,
     ):

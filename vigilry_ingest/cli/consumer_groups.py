@@ -12,8 +12,15 @@ from vigilry_ingest.cli.output import (
     print_json,
     print_table,
 )
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.services import services
-from vigilry_ingest.stream.consuming.retention import GroupState, forget_group, partition_state
+from vigilry_ingest.storage.audit_log import Change, record
+from vigilry_ingest.stream.consuming.retention import (
+    GroupState,
+    forget_group,
+    has_group,
+    partition_state,
+)
 
 
 @click.command("stats", cls=Command)
@@ -55,18 +62,19 @@ def stats_command(as_json: bool) -> None:
 @click.confirmation_option(prompt="The group will never receive its unprocessed events. Remove it?")
 @json_option
 @with_appcontext
+@records("group.forget")
 @failures_in_one_line
 def forget_group_command(group: str, as_json: bool) -> None:
     """Remove a consumer group.
 
     A group that is no longer used prevents the streams from being trimmed.
     """
+    partitions = range(services().config.stream_partitions)
     with broker_client() as client:
-        removed = sum(
-            forget_group(client, each, group) for each in range(services().config.stream_partitions)
-        )
-    if not removed:
-        raise click.ClickException(f"No stream has a group {group}: see `flask events stats`.")
+        if not any(has_group(client, each, group) for each in partitions):
+            raise click.ClickException(f"No stream has a group {group}: see `flask events stats`.")
+        record(services().engine, Change("group.forget", group))
+        removed = sum(forget_group(client, each, group) for each in partitions)
     if as_json:
         print_json({"group": group, "streams": removed})
     else:

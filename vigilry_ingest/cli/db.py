@@ -4,6 +4,7 @@ import click
 
 from vigilry_ingest.cli.base import Group
 from vigilry_ingest.cli.output import failures_in_one_line, json_option, print_json
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.sqlite_space import compact
 
@@ -31,6 +32,7 @@ def compact_command(as_json: bool) -> None:
 
 @db_group.command("upgrade")
 @json_option
+@records("db.upgrade")
 @failures_in_one_line
 def upgrade_command(as_json: bool) -> None:
     """Migrate the database to this version.

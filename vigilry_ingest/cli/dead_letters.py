@@ -16,7 +16,9 @@ from vigilry_ingest.cli.output import (
     print_list,
     progress,
 )
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.services import services
+from vigilry_ingest.storage.audit_log import Change, record
 from vigilry_ingest.stream.consuming.dead_letters import (
     DeadLetter,
     dead_letters,
@@ -26,6 +28,10 @@ from vigilry_ingest.stream.consuming.dead_letters import (
 )
 
 dead_group = Group("dead", help="Manage dead letters: events that a group failed to process.")
+
+# Dead letters that are recorded in one transaction.
+_BATCH = 500
+_DONE = {"retry": "retried", "drop": "dropped"}
 
 _all_option = click.option("--all", "is_all", is_flag=True, help="All dead letters.")
 _group_option = click.option("--group", help="Only dead letters of this consumer group.")
@@ -80,13 +86,14 @@ def show_command(id_: str, as_json: bool) -> None:
 @_all_option
 @_group_option
 @json_option
+@records("dead.retry")
 @failures_in_one_line
 def retry_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool) -> None:
     """Requeue dead letters.
 
     Only their own group receives them again, with the same jobId.
     """
-    _apply(ids, is_all, group, as_json, requeue, "retried")
+    _apply(ids, is_all, group, as_json, requeue, "retry")
 
 
 @dead_group.command("drop")
@@ -94,32 +101,44 @@ def retry_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json
 @_all_option
 @_group_option
 @json_option
+@records("dead.drop")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @failures_in_one_line
 def drop_command(ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool, yes: bool) -> None:
     """Delete dead letters."""
     if not yes:
         click.confirm("Their group will never receive these events. Delete them?", abort=True)
-    _apply(ids, is_all, group, as_json, drop, "dropped")
+    _apply(ids, is_all, group, as_json, drop, "drop")
 
 
 def _apply(
     ids: tuple[str, ...], is_all: bool, group: str | None, as_json: bool,
-    action: Callable[[Any, DeadLetter], bool], done: str,
+    change: Callable[[Any, DeadLetter], bool], verb: str,
 ) -> None:  # fmt: skip
     if bool(ids) == is_all:
         raise click.UsageError("Specify either dead letter ids or --all.")
+    done = _DONE[verb]
     count = 0
     with broker_client() as client:
         letters = [_find(client, id_) for id_ in ids] if ids else list(_of_group(_letters(client), group))
         with progress(done.capitalize(), len(letters)) as step:
-            for letter in letters:
-                count += action(client, letter)
-                step(1)
+            for start in range(0, len(letters), _BATCH):
+                some = letters[start : start + _BATCH]
+                record(services().engine, *(_change(f"dead.{verb}", each) for each in some))
+                for letter in some:
+                    count += change(client, letter)
+                    step(1)
     if as_json:
         print_json({done: count})
     else:
         click.echo(f"{count:,} {done}.")
+
+
+def _change(action: str, letter: DeadLetter) -> Change:
+    # Without the reason, which may quote the event.
+    event = letter.event()
+    about = {"job_id": letter.job_id, "group": letter.group, "died_at": letter.died_at}
+    return Change(action, letter.id, None if event is None else event.project_id, before=about)
 
 
 def _letters(client: Any) -> Iterator[DeadLetter]:

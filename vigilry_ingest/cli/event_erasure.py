@@ -16,8 +16,10 @@ from vigilry_ingest.cli.output import (
     print_json,
     progress,
 )
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.lifecycle.erasure import Counts, Erasure, Subject
 from vigilry_ingest.services import services
+from vigilry_ingest.storage.audit_log import Change, query_digest, record
 from vigilry_ingest.storage.correlations import MAX_LENGTH
 
 # Beyond the time for which keys are cached.
@@ -35,6 +37,7 @@ _dry_run_option = click.option("--dry-run", is_flag=True, help="Only count what 
 @json_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_appcontext
+@records("events.erase")
 @failures_in_one_line
 def erase_command(project: str, correlation: dict[str, str], dry_run: bool, as_json: bool, yes: bool) -> None:
     """Erase the events of a person.
@@ -53,6 +56,7 @@ def erase_command(project: str, correlation: dict[str, str], dry_run: bool, as_j
         if not dry_run:
             if any(counts) and not yes:
                 click.confirm(f"Erase {_text(counts)}? They cannot be restored.", abort=True)
+            _record(project_id, counts, correlation)
             counts = _erase(erasure, counts)
     _report(counts, as_json=as_json, is_dry_run=dry_run)
 
@@ -63,6 +67,7 @@ def erase_command(project: str, correlation: dict[str, str], dry_run: bool, as_j
 @json_option
 @click.option("--confirm", metavar="NAME", help="The name of the project, instead of typing it.")
 @with_appcontext
+@records("project.archive", "events.erase", "project.delete")
 @failures_in_one_line
 def delete_project_command(project: str, dry_run: bool, as_json: bool, confirm: str | None) -> None:
     """Delete PROJECT with all of its events.
@@ -80,6 +85,7 @@ def delete_project_command(project: str, dry_run: bool, as_json: bool, confirm: 
             # First, so that no event arrives meanwhile, except from keys that are still cached.
             archive(engine, subject.project_id, is_archived=True)
             _wait_for_caches()
+            _record(subject.project_id, counts, {})
             counts = _erase(erasure, counts)
             delete_project(engine, subject.project_id)
     _report(counts, as_json=as_json, is_dry_run=dry_run)
@@ -87,6 +93,13 @@ def delete_project_command(project: str, dry_run: bool, as_json: bool, confirm: 
 
 def _erasure(client: Any, subject: Subject) -> Erasure:
     return Erasure(services().engine, client, services().config.stream_partitions, subject)
+
+
+def _record(project_id: str, counts: Counts, query: dict[str, str]) -> None:
+    """Record what is erased next; the query, which names a person, only by its digest."""
+    digest = query_digest(query) if query else None
+    after = {"query_sha256": digest} | counts._asdict()
+    record(services().engine, Change("events.erase", project_id, project_id, None, after))
 
 
 def _confirm_name(project_id: str, counts: Counts, given: str | None) -> None:

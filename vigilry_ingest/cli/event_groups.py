@@ -18,10 +18,12 @@ from vigilry_ingest.cli.output import (
     print_list,
     progress,
 )
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.cli.time_options import time_options
 from vigilry_ingest.domain.fingerprint import GROUPED_KINDS
 from vigilry_ingest.domain.times import rfc3339
 from vigilry_ingest.services import services
+from vigilry_ingest.storage.audit_log import Change, record
 from vigilry_ingest.storage.event_groups import EventGroup, largest_groups, regroup
 from vigilry_ingest.storage.event_queries import Filter, count_events
 
@@ -65,6 +67,7 @@ def groups_command(
 @click.option("--after", metavar="EVENT_ID", default="", help="Continue after this event.")
 @json_option
 @with_appcontext
+@records("events.regroup")
 @failures_in_one_line
 def regroup_command(is_all: bool, after: str, as_json: bool) -> None:
     """Group the errors of earlier versions.
@@ -73,6 +76,7 @@ def regroup_command(is_all: bool, after: str, as_json: bool) -> None:
     it, and reports where to continue.
     """
     engine = services().engine
+    record(engine, Change("events.regroup", "all" if is_all else "ungrouped", after={"after": after or None}))
     count, last_id = 0, after
     try:
         with progress("Grouping", count_events(engine, Filter())) as step:

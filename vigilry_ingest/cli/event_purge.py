@@ -17,6 +17,7 @@ from vigilry_ingest.cli.output import (
     print_json,
     progress,
 )
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.cli.time_options import Time
 from vigilry_ingest.lifecycle.retention import (
     Cutoff,
@@ -27,6 +28,7 @@ from vigilry_ingest.lifecycle.retention import (
     purge_events,
 )
 from vigilry_ingest.services import services
+from vigilry_ingest.storage.audit_log import Change, record
 from vigilry_ingest.storage.event_queries import count_events
 from vigilry_ingest.storage.sqlite_space import return_free_space
 from vigilry_ingest.stream.erasure import count_dead_letters
@@ -43,6 +45,7 @@ from vigilry_ingest.stream.erasure import count_dead_letters
 @json_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_appcontext
+@records("events.purge")
 @failures_in_one_line
 def purge_command(
     until: datetime | None, project: str | None, dry_run: bool, as_json: bool, yes: bool
@@ -58,6 +61,7 @@ def purge_command(
         if not dry_run:
             if (events or dead) and not yes:
                 click.confirm(f"Delete {events:,} events and {dead:,} dead letters?", abort=True)
+            _record(until, project, events, dead)
             events, dead = _purge(client, cutoff, events + dead)
     if as_json:
         print_json({"events": events, "dead_letters": dead, "dry_run": dry_run})
@@ -81,6 +85,14 @@ def _cutoff(until: datetime | None, project: str | None) -> Cutoff:
         )
     by_project = retention.cutoff(datetime.now(UTC)) if until is None else lambda _project_id: until
     return lambda project_id: by_project(project_id) if own_id in (None, project_id) else None
+
+
+def _record(until: datetime | None, project: str | None, events: int, dead: int) -> None:
+    engine = services().engine
+    project_id = None if project is None else project_id_of(engine, project)
+    older_than = until.isoformat() if until else None
+    counts = {"older_than": older_than, "events": events, "dead_letters": dead}
+    record(engine, Change("events.purge", project_id or "all", project_id, None, counts))
 
 
 def _count(client: Any, cutoff: Cutoff) -> tuple[int, int]:

@@ -22,10 +22,12 @@ from vigilry_ingest.cli.output import (
     print_json_line,
     progress,
 )
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.cli.time_options import time_options
 from vigilry_ingest.domain.event import Event
 from vigilry_ingest.domain.times import rfc3339
 from vigilry_ingest.services import services
+from vigilry_ingest.storage.audit_log import Change, record
 from vigilry_ingest.storage.event_queries import (
     Filter,
     count_events,
@@ -126,6 +128,7 @@ def show_command(id_: str, as_json: bool) -> None:
 @filter_options
 @time_options
 @json_option
+@records("events.replay")
 @failures_in_one_line
 def replay_command(group: str, as_json: bool, **wanted: Any) -> None:
     """Replay stored events to a consumer group."""
@@ -138,6 +141,7 @@ def replay_command(group: str, as_json: bool, **wanted: Any) -> None:
     with broker_client() as client:
         if not any(has_group(client, each, group) for each in range(parts.config.stream_partitions)):
             raise click.ClickException(f"No stream has a group {group}: see `flask events stats`.")
+    record(parts.engine, Change("events.replay", group, selected.project, None, _scope(selected, total)))
     with broker_client() as client, progress("Replaying", total) as step:
         for done in replay(
             client, pairs, group=group, partitions=parts.config.stream_partitions,
@@ -157,6 +161,12 @@ def _filter(*, project: str | None, type_: str | None, **wanted: Any) -> Filter:
     Raises UnknownProject, DatabaseError.
     """
     return Filter(project=_project_id(project), type=type_, **wanted)
+
+
+def _scope(selected: Filter, events: int) -> dict[str, Any]:
+    since, until = (each.isoformat() if each else None for each in (selected.since, selected.until))
+    given = {"since": since, "until": until, "severity": selected.severity, "kind": selected.kind}
+    return given | {"type": selected.type, "events": events}
 
 
 def _print_event(job_id: str, event: Event, *, as_json: bool, group: str | None = None) -> None:

@@ -28,6 +28,7 @@ from vigilry_ingest.cli.output import (
     print_json,
     print_list,
 )
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.config.parsers import origins
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.models import ApiKey
@@ -71,6 +72,7 @@ keys_group = Group("keys", help="Manage API keys.")
     "--scope send. May be repeated.",
 )
 @json_option
+@records("project.create", "key.mint")
 @failures_in_one_line
 def mint_command(
     project: str,
@@ -125,6 +127,7 @@ def list_command(as_json: bool) -> None:
 )  # fmt: skip
 @expiry_option("the lifetime of the old key")
 @json_option
+@records("key.rotate", "key.mint")
 @failures_in_one_line
 def rotate_command(key_id: str, grace_hours: float, lifetime: timedelta | None, as_json: bool) -> None:
     """Replace the key KEY_ID with a new one.
@@ -148,6 +151,7 @@ def rotate_command(key_id: str, grace_hours: float, lifetime: timedelta | None, 
 @keys_group.command("revoke")
 @click.argument("key_id")
 @json_option
+@records("key.revoke")
 @failures_in_one_line
 def revoke_command(key_id: str, as_json: bool) -> None:
     """Revoke the key KEY_ID.

@@ -34,7 +34,7 @@ MAX_NAME_LENGTH = 200
 # Columns that may be wrapped; the others are short, or are there to be copied.
 _WRAPPED = {
     "PROJECT", "LIMIT", "CREATED", "EXPIRES", "LAST USED", "NAME", "DIED", "REASON", "FIRST SEEN",
-    "LAST SEEN", "MESSAGE",
+    "LAST SEEN", "MESSAGE", "TIME", "ACTOR", "CHANGE",
 }  # fmt: skip
 # The width of a date.
 _MIN_WRAPPED_WIDTH = 10

@@ -6,6 +6,7 @@ from flask.cli import with_appcontext
 from vigilry_ingest.api_keys.projects import retain
 from vigilry_ingest.cli.base import Command
 from vigilry_ingest.cli.output import failures_in_one_line, json_option, print_json
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.services import services
 
 
@@ -17,6 +18,7 @@ from vigilry_ingest.services import services
 @click.option("--default", "is_default", is_flag=True, help="Keep events for VIGILRY_RETENTION_DAYS.")
 @json_option
 @with_appcontext
+@records("project.retain")
 @failures_in_one_line
 def retain_command(project: str, days: int | None, is_default: bool, as_json: bool) -> None:
     """Set for how many days events of PROJECT are kept.

@@ -27,6 +27,7 @@ from vigilry_ingest.cli.output import (
     print_list,
 )
 from vigilry_ingest.cli.project_retention import retain_command
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.domain.event import Quota
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.models import Project
@@ -77,6 +78,7 @@ def list_command(as_json: bool) -> None:
 @click.argument("project")
 @click.argument("name")
 @json_option
+@records("project.rename")
 @_prints_project
 def rename_command(project: str, name: str) -> Project:
     """Rename PROJECT.
@@ -93,6 +95,7 @@ def rename_command(project: str, name: str) -> Project:
 @projects_group.command("archive")
 @click.argument("project")
 @json_option
+@records("project.archive")
 @_prints_project
 def archive_command(project: str) -> Project:
     """Disable all keys of PROJECT.
@@ -105,6 +108,7 @@ def archive_command(project: str) -> Project:
 @projects_group.command("unarchive")
 @click.argument("project")
 @json_option
+@records("project.unarchive")
 @_prints_project
 def unarchive_command(project: str) -> Project:
     """Restore PROJECT from the archive; its keys work again."""
@@ -123,6 +127,7 @@ def unarchive_command(project: str) -> Project:
 )  # fmt: skip
 @click.option("--none", "is_removed", is_flag=True, help="Remove the limit.")
 @json_option
+@records("project.limit")
 @_prints_project
 def limit_command(
     project: str, per_second: int | None, burst: int | None, bytes_per_second: int | None, is_removed: bool

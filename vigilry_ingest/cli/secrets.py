@@ -4,6 +4,7 @@ import click
 
 from vigilry_ingest.cli.base import Group
 from vigilry_ingest.cli.output import failures_in_one_line, json_option, print_json
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.services import services
 from vigilry_ingest.webhooks.encryption import CannotDecrypt, NoSecretsKey, new_key
 from vigilry_ingest.webhooks.sources import SourceRegistry
@@ -23,6 +24,7 @@ def new_key_command() -> None:
 
 @secrets_group.command("rotate")
 @json_option
+@records("secret.reencrypt")
 @failures_in_one_line
 def rotate_command(as_json: bool) -> None:
     """Encrypt all secrets with the newest key.

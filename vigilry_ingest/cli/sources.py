@@ -15,6 +15,7 @@ from vigilry_ingest.cli.output import (
     json_option,
     print_json,
 )
+from vigilry_ingest.cli.recording import records
 from vigilry_ingest.cli.source_options import provider_options, severity_option
 from vigilry_ingest.cli.source_output import as_object, print_added, print_source, print_sources, show_source
 from vigilry_ingest.cli.source_secret import read_secret, secret_option
@@ -73,6 +74,7 @@ def _registry() -> SourceRegistry:
 @severity_option
 @provider_options
 @json_option
+@records("source.add")
 @_failures_of_sources
 def add_command(
     project: str,
@@ -131,6 +133,7 @@ def show_command(source_id: str, as_json: bool) -> None:
     help="How long the old secret remains valid.",
 )  # fmt: skip
 @json_option
+@records("source.rotate")
 @_failures_of_sources
 def rotate_command(source_id: str, secret_file: str | None, grace_hours: float, as_json: bool) -> None:
     """Add a new secret to the source SOURCE_ID.
@@ -151,6 +154,7 @@ def rotate_command(source_id: str, secret_file: str | None, grace_hours: float, 
 @sources_group.command("disable")
 @click.argument("source_id")
 @json_option
+@records("source.disable")
 @_failures_of_sources
 def disable_command(source_id: str, as_json: bool) -> None:
     """Refuse the deliveries of the source SOURCE_ID."""
@@ -160,6 +164,7 @@ def disable_command(source_id: str, as_json: bool) -> None:
 @sources_group.command("enable")
 @click.argument("source_id")
 @json_option
+@records("source.enable")
 @_failures_of_sources
 def enable_command(source_id: str, as_json: bool) -> None:
     """Accept the deliveries of the source SOURCE_ID again."""
@@ -169,6 +174,7 @@ def enable_command(source_id: str, as_json: bool) -> None:
 @sources_group.command("remove")
 @click.argument("source_id")
 @json_option
+@records("source.remove")
 @_failures_of_sources
 def remove_command(source_id: str, as_json: bool) -> None:
     """Remove the source SOURCE_ID and its secrets.

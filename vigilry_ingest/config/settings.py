@@ -136,6 +136,12 @@ class Config:
     cors_origins: str = _setting(
         "", origins, "comma-separated origins whose pages may send events from a browser; * allows any"
     )
+    actor: str = _setting(
+        "",
+        matching(r"[\w.@+ :/-]{0,200}", "at most 200 letters, digits, spaces and . @ + : / _ -"),
+        "the name that changes by the `flask` commands are recorded under, unless they have --as; by default "
+        "the operating system's user and host",
+    )
     tracing: str = _setting(
         "off",
         one_of("off", "on"),

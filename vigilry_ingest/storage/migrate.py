@@ -11,7 +11,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.orm import Session
 
+from vigilry_ingest.storage.audit_log import Change, append, lock_audit_log
 from vigilry_ingest.storage.engine import DatabaseError, make_folder_of, translated_errors
 
 # Advisory locks are identified by numbers.
@@ -31,8 +33,16 @@ def upgrade(engine: Engine) -> list[str]:
         before = MigrationContext.configure(connection).get_current_revision()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    scripts = ScriptDirectory.from_config(config)
-    return [f"{each.revision} {each.doc}" for each in scripts.iterate_revisions("head", before)][::-1]
+        scripts = ScriptDirectory.from_config(config)
+        pending = list(scripts.iterate_revisions("head", before))[::-1]
+        if pending:
+            _record(connection, before, pending[-1].revision)
+    return [f"{each.revision} {each.doc}" for each in pending]
+
+
+def _record(connection: Connection, before: str | None, after: str) -> None:
+    with Session(connection, join_transaction_mode="rollback_only") as session:
+        append(session, Change("db.upgrade", after, None, {"revision": before}, {"revision": after}))
 
 
 def _wait_for_others(connection: Connection) -> None:
@@ -40,8 +50,8 @@ def _wait_for_others(connection: Connection) -> None:
         # Waiting for another migration may take longer than a statement is allowed to.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    else:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # Before the tables are locked, because others lock them after the log.
+    lock_audit_log(connection)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Database models: projects, API keys, sources of webhooks, and stored events."""
+"""Database models: projects, API keys, sources of webhooks, the audit log, and stored events."""
 
 import json
 from datetime import UTC, datetime
@@ -143,6 +143,27 @@ class Lease(Base):
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     holder: Mapped[str] = mapped_column(String(100))
     expires_at: Mapped[datetime]
+
+
+class AuditEntry(Base):
+    """A row of the audit log: a change, by whom, and a digest chained over that of the row before.
+
+    Ids have no gaps. ``before`` and ``after`` are JSON in the canonical form that the digest is of.
+    """
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_project", "project_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor: Mapped[str] = mapped_column(String(200))
+    action: Mapped[str] = mapped_column(String(60))
+    # No foreign keys: what is deleted remains on record.
+    target_id: Mapped[str] = mapped_column(Text)
+    project_id: Mapped[str | None] = mapped_column(String(40))
+    before: Mapped[str | None] = mapped_column(Text)
+    after: Mapped[str | None] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(String(64))
 
 
 class StoredEvent(Base):

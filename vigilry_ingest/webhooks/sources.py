@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from vigilry_ingest.api_keys.projects import find_project
 from vigilry_ingest.api_keys.registry import ArchivedProject
 from vigilry_ingest.domain.ids import new_id
+from vigilry_ingest.storage.audit_log import Change, append, changes_on, recorded, state_of
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import Project, Source, SourceSecret
 from vigilry_ingest.webhooks.encryption import SecretBox
@@ -61,7 +62,7 @@ class SourceRegistry:
         """
         _check_secret(provider_of(settings.provider, settings.options), secret)
         now = datetime.now(UTC)
-        with session_on(self._engine) as session:
+        with changes_on(self._engine) as session:
             project = find_project(session, settings.project)
             if project.archived_at is not None:
                 raise ArchivedProject(project.name)
@@ -77,6 +78,8 @@ class SourceRegistry:
             )
             source.secrets = [self._secret(source.id, secret, now)]
             session.add(source)
+            session.flush()
+            append(session, Change("source.add", source.id, project.id, after=state_of(source)))
             return source
 
     def sources(self) -> list[Source]:
@@ -109,7 +112,7 @@ class SourceRegistry:
         Raises UnknownSource, InvalidSecret, NoSecretsKey and DatabaseError.
         """
         now = datetime.now(UTC)
-        with self._changing(source_id) as source:
+        with self._changing(source_id, "source.rotate") as source:
             _check_secret(provider_of(source.provider, source.options), secret)
             for old in source.secrets:
                 old.expires_at = min(old.expires_at or now + grace, now + grace)
@@ -124,7 +127,8 @@ class SourceRegistry:
 
         Raises UnknownSource, DatabaseError.
         """
-        with self._changing(source_id) as source:
+        action = "source.disable" if is_disabled else "source.enable"
+        with self._changing(source_id, action) as source:
             source.disabled_at = (source.disabled_at or datetime.now(UTC)) if is_disabled else None
         return source
 
@@ -133,8 +137,9 @@ class SourceRegistry:
 
         Raises UnknownSource, DatabaseError.
         """
-        with session_on(self._engine) as session:
+        with changes_on(self._engine) as session:
             source = _find(session, source_id)
+            append(session, Change("source.remove", source.id, source.project_id, before=state_of(source)))
             session.delete(source)
             return source
 
@@ -146,7 +151,7 @@ class SourceRegistry:
         with session_on(self._engine) as session:
             ids = list(session.scalars(select(SourceSecret.id).order_by(SourceSecret.id)))
         for secret_id in ids:
-            with session_on(self._engine) as session:
+            with changes_on(self._engine) as session:
                 row = session.get(SourceSecret, secret_id, with_for_update=True)
                 if row is None:
                     continue
@@ -154,6 +159,8 @@ class SourceRegistry:
                 if is_old:
                     secret = self._box.decrypt(row.ciphertext, row.source_id)
                     row.ciphertext = self._box.encrypt(secret, row.source_id)
+                    project_id = _find(session, row.source_id).project_id
+                    append(session, Change("secret.reencrypt", row.id, project_id))
             yield is_old
 
     def _secret(self, source_id: str, secret: str, now: datetime) -> SourceSecret:
@@ -161,9 +168,11 @@ class SourceRegistry:
         return SourceSecret(id=new_id("sec"), source_id=source_id, ciphertext=ciphertext, created_at=now)
 
     @contextmanager
-    def _changing(self, source_id: str) -> Iterator[Source]:
-        with session_on(self._engine) as session:
-            yield _find(session, source_id)
+    def _changing(self, source_id: str, action: str) -> Iterator[Source]:
+        with changes_on(self._engine) as session:
+            source = _find(session, source_id)
+            with recorded(session, action, source):
+                yield source
 
 
 def _check_secret(provider: Provider, secret: str) -> None:
