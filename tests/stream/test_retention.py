@@ -10,7 +10,7 @@ import redis
 
 from tests.fixtures.commands import Commands
 from tests.fixtures.consuming import Notebook, Running, do_nothing
-from tests.fixtures.databases import KeyStore
+from tests.fixtures.databases import KeyStore, migrate
 from tests.fixtures.flask_commands import on_terminal_of
 from tests.fixtures.publishing import an_event
 from tests.fixtures.sender import an_example, assert_503, wait_accepted
@@ -35,7 +35,9 @@ def client(broker: Valkey) -> Iterator[redis.Redis]:
 @pytest.fixture
 def commands(broker: Valkey, tmp_path: Path) -> Iterator[Commands]:
     """Return the commands, on the test's broker."""
-    with Commands(redis_url=broker.url, database_url=f"sqlite:///{tmp_path}/none.db") as commands:
+    url = f"sqlite:///{tmp_path}/own.db"
+    migrate(url)
+    with Commands(redis_url=broker.url, database_url=url) as commands:
         yield commands
 
 
