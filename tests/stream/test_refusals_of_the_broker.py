@@ -375,3 +375,16 @@ def test_a_full_partition_refuses_its_own_projects_alone(small: Valkey) -> None:
 def firsts(projects: list[str]) -> list[str]:
     """Choose one project of each of two partitions."""
     return list({partition_of(project, 2): project for project in projects}.values())
+
+
+def test_a_full_stream_leaves_the_service_ready_because_another_host_has_the_same(
+    key_store: KeyStore,
+) -> None:
+    with (
+        Valkey(appendonly=False) as broker,
+        key_store.service(broker.url, stream_max_entries=1) as service,
+        closing(key_store.sender(service, broker)) as sender,
+    ):
+        assert sender.post("events", an_example("one")).status_code == 202
+        assert_503(sender.post("events", an_example("two")), "stream_full")
+        assert sender.http.get("/health/ready").status_code == 200
