@@ -15,7 +15,8 @@ from tests.webhooks.deliveries import Case, Delivery
 from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.domain.ids import new_ulid
 from vigilry_ingest.webhooks.encryption import SecretBox, new_key
-from vigilry_ingest.webhooks.sources import SourceRegistry, SourceSettings
+from vigilry_ingest.webhooks.source_settings import SourceSettings
+from vigilry_ingest.webhooks.sources import SourceRegistry
 
 KEY = new_key()
 # Twilio signs the URL by which the service is known.

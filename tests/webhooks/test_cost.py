@@ -20,7 +20,8 @@ from vigilry_ingest.storage.engine import make_engine
 from vigilry_ingest.webhooks.delivery import Delivery, Draft, Unverified
 from vigilry_ingest.webhooks.encryption import SecretBox
 from vigilry_ingest.webhooks.providers import provider_of
-from vigilry_ingest.webhooks.sources import SourceRegistry, SourceSettings
+from vigilry_ingest.webhooks.source_settings import SourceSettings
+from vigilry_ingest.webhooks.sources import SourceRegistry
 
 pytestmark = [pytest.mark.one_database, pytest.mark.alone]
 

@@ -43,7 +43,8 @@ from vigilry_ingest.config.settings import Config
 from vigilry_ingest.storage.engine import make_engine
 from vigilry_ingest.storage.models import SourceSecret
 from vigilry_ingest.webhooks.encryption import SecretBox, new_key
-from vigilry_ingest.webhooks.sources import SourceRegistry, SourceSettings
+from vigilry_ingest.webhooks.source_settings import SourceSettings
+from vigilry_ingest.webhooks.sources import SourceRegistry
 
 GITHUB = CASES["github"]
 TTL_S = Config().key_cache_ttl_s

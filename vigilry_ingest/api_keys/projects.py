@@ -1,17 +1,17 @@
-"""Projects: list, rename, archive and limit."""
+"""Projects: list, create, change and delete."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from vigilry_ingest.api_keys.registry import is_live
+from vigilry_ingest.api_keys.project_settings import Settings, apply_settings
+from vigilry_ingest.api_keys.registry import ensure_project, is_live
 from vigilry_ingest.domain.event import Quota
-from vigilry_ingest.storage.audit_log import Change, append, changes_on, recorded, state_of
+from vigilry_ingest.domain.ids import is_id
+from vigilry_ingest.storage.audit_log import Change, append, changes_on, state_of
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import ApiKey, Project, Source, SourceSecret
 
@@ -32,20 +32,63 @@ class ProjectSummary(NamedTuple):
     last_used_at: datetime | None
 
 
-def list_projects(engine: Engine) -> list[ProjectSummary]:
-    """Return all projects, ordered by name.
+def list_projects(engine: Engine, *, after: str = "", limit: int | None = None) -> list[ProjectSummary]:
+    """Return projects, ordered by their ids and therefore by age, from one after an id.
 
     Raises DatabaseError.
     """
+    query = _summaries().where(Project.id > after).order_by(Project.id).limit(limit)
+    with session_on(engine) as session:
+        return [ProjectSummary(*row) for row in session.execute(query)]
+
+
+def get_project(engine: Engine, name_or_id: str) -> ProjectSummary:
+    """Return a project.
+
+    Raises UnknownProject, DatabaseError.
+    """
+    with session_on(engine) as session:
+        query = _summaries().where(Project.id == find_project(session, name_or_id).id)
+        return ProjectSummary(*session.execute(query).one())
+
+
+def _summaries() -> Select[Project, int, datetime | None]:
     is_usable = Project.archived_at.is_(None) & is_live(datetime.now(UTC))
-    query = (
+    return (
         select(Project, func.count(ApiKey.id).filter(is_usable), func.max(ApiKey.last_used_at))
         .outerjoin(ApiKey, ApiKey.project_id == Project.id)
         .group_by(Project.id)
-        .order_by(Project.name)
     )
-    with session_on(engine) as session:
-        return [ProjectSummary(*row) for row in session.execute(query)]
+
+
+def change_project(engine: Engine, name_or_id: str, settings: Settings) -> Project:
+    """Change settings of a project, see ``project_settings``.
+
+    Raises UnknownProject, NameTaken, DatabaseError.
+    """
+    try:
+        with changes_on(engine) as session:
+            project = find_project(session, name_or_id)
+            apply_settings(session, project, settings)
+    except IntegrityError as error:
+        raise NameTaken(settings["name"]) from error
+    return project
+
+
+def put_project(engine: Engine, name_or_id: str, settings: Settings) -> tuple[Project, bool]:
+    """Change settings of a project, which is created if it does not exist; return whether it was.
+
+    What is as it should be is neither written nor recorded. Raises UnknownProject for an id, DatabaseError.
+    """
+    with changes_on(engine) as session:
+        try:
+            project, is_new = find_project(session, name_or_id), False
+        except UnknownProject:
+            if is_id(name_or_id, "proj"):
+                raise
+            project, is_new = ensure_project(session, name_or_id), True
+        apply_settings(session, project, settings, only_if_changed=True)
+        return project, is_new
 
 
 def rename(engine: Engine, name_or_id: str, name: str) -> Project:
@@ -53,12 +96,7 @@ def rename(engine: Engine, name_or_id: str, name: str) -> Project:
 
     Raises UnknownProject, NameTaken, DatabaseError.
     """
-    try:
-        with _changing(engine, name_or_id, "project.rename") as project:
-            project.name = name
-    except IntegrityError as error:
-        raise NameTaken(name) from error
-    return project
+    return change_project(engine, name_or_id, {"name": name})
 
 
 def archive(engine: Engine, name_or_id: str, *, is_archived: bool) -> Project:
@@ -66,10 +104,7 @@ def archive(engine: Engine, name_or_id: str, *, is_archived: bool) -> Project:
 
     Raises UnknownProject, DatabaseError.
     """
-    action = "project.archive" if is_archived else "project.unarchive"
-    with _changing(engine, name_or_id, action) as project:
-        project.archived_at = (project.archived_at or datetime.now(UTC)) if is_archived else None
-    return project
+    return change_project(engine, name_or_id, {"archived": is_archived})
 
 
 def limit(engine: Engine, name_or_id: str, quota: Quota | None) -> Project:
@@ -77,11 +112,7 @@ def limit(engine: Engine, name_or_id: str, quota: Quota | None) -> Project:
 
     Raises UnknownProject, DatabaseError.
     """
-    with _changing(engine, name_or_id, "project.limit") as project:
-        per_second, burst, bytes_per_second = quota or Quota()
-        project.rate_per_second, project.burst = per_second or None, burst or None
-        project.bytes_per_second = bytes_per_second or None
-    return project
+    return change_project(engine, name_or_id, (quota or Quota())._asdict())
 
 
 def retain(engine: Engine, name_or_id: str, days: int | None) -> Project:
@@ -89,9 +120,7 @@ def retain(engine: Engine, name_or_id: str, days: int | None) -> Project:
 
     Raises UnknownProject, DatabaseError.
     """
-    with _changing(engine, name_or_id, "project.retain") as project:
-        project.retention_days = days
-    return project
+    return change_project(engine, name_or_id, {"retention_days": days})
 
 
 def retention_by_project(engine: Engine) -> dict[str, int]:
@@ -137,14 +166,6 @@ def delete_project(engine: Engine, project_id: str) -> None:
         for model in (Source, ApiKey):
             session.execute(delete(model).where(model.project_id == project_id))
         session.execute(delete(Project).where(Project.id == project_id))
-
-
-@contextmanager
-def _changing(engine: Engine, name_or_id: str, action: str) -> Iterator[Project]:
-    with changes_on(engine) as session:
-        project = find_project(session, name_or_id)
-        with recorded(session, action, project):
-            yield project
 
 
 def find_project(session: Session, name_or_id: str) -> Project:

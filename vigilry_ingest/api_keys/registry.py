@@ -78,7 +78,7 @@ def mint(
     """
     now = datetime.now(UTC)
     with changes_on(engine) as session:
-        project = _project(session, project_name, now)
+        project = ensure_project(session, project_name)
         if project.archived_at is not None:
             raise ArchivedProject(project_name)
         row = ApiKey(
@@ -150,10 +150,10 @@ def is_live(now: datetime) -> ColumnElement[bool]:
     return ApiKey.revoked_at.is_(None) & (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now))
 
 
-def _project(session: Session, name: str, now: datetime) -> Project:
+def ensure_project(session: Session, name: str) -> Project:
     """Return a project, created if necessary; insert first, so that concurrent calls get the same one."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    values = {"id": new_id("proj"), "name": name, "created_at": now}
+    values = {"id": new_id("proj"), "name": name, "created_at": datetime.now(UTC)}
     session.execute(dialect.insert(Project).values(values).on_conflict_do_nothing())
     project = session.scalars(select(Project).where(Project.name == name)).one()
     if project.id == values["id"]:
@@ -161,13 +161,17 @@ def _project(session: Session, name: str, now: datetime) -> Project:
     return project
 
 
-def list_keys(engine: Engine) -> list[ApiKey]:
-    """Return all keys with their projects, ordered by project and age.
+def list_keys(
+    engine: Engine, *, after: str = "", limit: int | None = None, project_id: str | None = None
+) -> list[ApiKey]:
+    """Return keys with their projects, ordered by their ids and therefore by age, from one after an id.
 
     Raises DatabaseError.
     """
+    query = select(ApiKey).where(ApiKey.id > after).order_by(ApiKey.id).limit(limit)
+    if project_id is not None:
+        query = query.where(ApiKey.project_id == project_id)
     with session_on(engine) as session:
-        query = select(ApiKey).join(ApiKey.project).order_by(Project.name, ApiKey.created_at, ApiKey.id)
         return list(session.scalars(query))
 
 

@@ -23,12 +23,8 @@ from vigilry_ingest.cli.source_test import send_example
 from vigilry_ingest.services import services
 from vigilry_ingest.webhooks.encryption import CannotDecrypt, NoSecretsKey
 from vigilry_ingest.webhooks.providers import PROVIDER_NAMES, provider_of
-from vigilry_ingest.webhooks.sources import (
-    InvalidSecret,
-    SourceRegistry,
-    SourceSettings,
-    UnknownSource,
-)
+from vigilry_ingest.webhooks.source_settings import InvalidSecret, SourceSettings, UnknownSource
+from vigilry_ingest.webhooks.sources import SourceRegistry
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -1,7 +1,7 @@
 """Erasing events, all of a project or those with a correlation, from the database and the broker."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,6 +34,23 @@ class Counts(NamedTuple):
     def __add__(self, other: tuple[int, ...]) -> "Counts":  # type: ignore[override]  # of another sum than a tuple's
         """Add place by place."""
         return Counts(*(one + another for one, another in zip(self, other, strict=True)))
+
+    def describe(self) -> str:
+        """Return the counts in words."""
+        return (
+            f"{self.events:,} stored events, {self.entries:,} entries of streams and "
+            f"{self.dead_letters:,} dead letters"
+        )
+
+
+class StoredMeanwhile(Exception):
+    """A second look has found more events."""
+
+    def __init__(self, counts: Counts) -> None:
+        super().__init__(
+            f"{counts.describe()} were stored meanwhile: run the command again. A worker that cannot reach "
+            "the database holds events for as long."
+        )
 
 
 class Subject(NamedTuple):
@@ -107,3 +124,17 @@ class Erasure:
             yield Counts(0, 0, number)
         for number in delete_events(self._engine, self._subject.filter(), is_overwritten=True):
             yield Counts(number, 0, 0)
+
+
+def erase_all(erasure: Erasure, step: Callable[[int], None]) -> Counts:
+    """Erase, and return what was; ``step`` is called with the events of each step.
+
+    Raises StoredMeanwhile if a second look finds more, DatabaseError, redis.RedisError.
+    """
+    erased = Counts(0, 0, 0)
+    for each in erasure.run():
+        erased += each
+        step(sum(each))
+    if any(left := erasure.count()):
+        raise StoredMeanwhile(left)
+    return erased

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from vigilry_ingest.domain.actor import current_actor
 from vigilry_ingest.storage.engine import session_on
-from vigilry_ingest.storage.models import ApiKey, AuditEntry, Project, Source
+from vigilry_ingest.storage.models import AdminKey, ApiKey, AuditEntry, Project, Source
 
 # What the first row is chained over.
 NO_DIGEST = "0" * 64
@@ -24,6 +24,7 @@ _LOCK = zlib.crc32(b"vigilry-ingest audit log")
 _LEFT_OUT = ("hint", "last_used_at")
 
 State = Mapping[str, Any]
+Row = Project | ApiKey | AdminKey | Source
 
 
 class Change(NamedTuple):
@@ -90,20 +91,25 @@ def record(engine: Engine, *changes: Change) -> None:
 
 
 @contextmanager
-def recorded(session: Session, action: str, row: Project | ApiKey | Source, **more: Any) -> Iterator[None]:
-    """Append what the block changes in a row; ``more`` is added to what is recorded after it."""
+def recorded(session: Session, action: str, row: Row, *, only_if_changed: bool = False) -> Iterator[None]:
+    """Append what the block changes in a row, by default also if that is nothing."""
     before = state_of(row)
     yield
     after = state_of(row)
     changed = [name for name in before if before[name] != after[name]]
-    project_id = row.id if isinstance(row, Project) else row.project_id
-    append(
-        session,
-        Change(action, row.id, project_id, _some(before, changed), _some(after, changed) | more),
-    )
+    if changed or not only_if_changed:
+        states = _some(before, changed), _some(after, changed)
+        append(session, Change(action, row.id, project_id_of(row), *states))
 
 
-def state_of(row: Project | ApiKey | Source) -> dict[str, Any]:
+def project_id_of(row: Row) -> str | None:
+    """Return the id of the project that a row is of, or None."""
+    if isinstance(row, Project):
+        return row.id
+    return None if isinstance(row, AdminKey) else row.project_id
+
+
+def state_of(row: Row) -> dict[str, Any]:
     """Return the fields of a row, except the binary ones: digests of keys and encrypted secrets."""
     columns = type(row).__table__.columns
     state = {

@@ -32,8 +32,10 @@ class Verification(NamedTuple):
     faults: tuple[str, ...]
 
 
-def newest_entries(engine: Engine, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
-    """Return entries, newest first.
+def newest_entries(
+    engine: Engine, wanted: AuditFilter, limit: int, *, before: int | None = None
+) -> list[AuditEntry]:
+    """Return entries, newest first, from the one before an id.
 
     Raises DatabaseError.
     """
@@ -45,6 +47,8 @@ def newest_entries(engine: Engine, wanted: AuditFilter, limit: int) -> list[Audi
     ):
         if value is not None:
             query = query.where(column == value)
+    if before is not None:
+        query = query.where(AuditEntry.id < before)
     if wanted.since is not None:
         query = query.where(AuditEntry.at >= wanted.since)
     if wanted.until is not None:

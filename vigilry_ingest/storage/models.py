@@ -1,4 +1,4 @@
-"""Database models: projects, API keys, sources of webhooks, the audit log, and stored events."""
+"""Database models: projects, API keys, admin keys, sources of webhooks, the audit log, and stored events."""
 
 import json
 from datetime import UTC, datetime
@@ -93,6 +93,22 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
 
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
+
+
+class AdminKey(Base):
+    """A key of an administrator for the admin API, stored as its SHA-256 digest."""
+
+    __tablename__ = "admin_keys"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(60))
+    hint: Mapped[str] = mapped_column(String(40))
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    # Comma-separated.
+    scopes: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
 
 
 class Source(Base):

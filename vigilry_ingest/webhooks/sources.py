@@ -1,11 +1,9 @@
 """Sources of webhooks: add, list, rotate, disable and remove."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from vigilry_ingest.api_keys.projects import find_project
@@ -17,34 +15,14 @@ from vigilry_ingest.storage.models import Project, Source, SourceSecret
 from vigilry_ingest.webhooks.encryption import SecretBox
 from vigilry_ingest.webhooks.provider import Provider
 from vigilry_ingest.webhooks.providers import provider_of
-
-
-class UnknownSource(LookupError):
-    """No source has this id."""
-
-
-class InvalidSecret(ValueError):
-    """A secret does not have the form that the provider gives it; the message does not contain it."""
-
-
-class SourceSettings(NamedTuple):
-    """What a source is, apart from its secrets.
-
-    Parameters:
-        project: the name or id of its project
-        environment: the environment of its events
-        provider: the name of its provider
-        name: the ``source`` of its events, by default the provider's name
-        options: what it says about its provider
-        severities: severities by event, which override the provider's rule
-    """
-
-    project: str
-    environment: str
-    provider: str
-    name: str | None = None
-    options: Mapping[str, Any] = {}
-    severities: Mapping[str, str] = {}
+from vigilry_ingest.webhooks.source_settings import (
+    AmbiguousSource,
+    InvalidSecret,
+    MissingSecret,
+    OtherProvider,
+    SourceSettings,
+    UnknownSource,
+)
 
 
 class SourceRegistry:
@@ -61,33 +39,75 @@ class SourceRegistry:
         ArchivedProject, NoSecretsKey and DatabaseError.
         """
         _check_secret(provider_of(settings.provider, settings.options), secret)
-        now = datetime.now(UTC)
+        with changes_on(self._engine) as session:
+            return self._add(session, find_project(session, settings.project), settings, secret)
+
+    def put(
+        self, settings: SourceSettings, secret: str | None, *, is_disabled: bool | None, grace: timedelta
+    ) -> tuple[Source, bool]:
+        """Make the source of a project and name what ``settings`` say; return it, and whether it is new.
+
+        ``secret`` and ``is_disabled`` stay as they are if they are None. Another secret replaces the current
+        one after ``grace``. What is as it should be is neither written nor recorded. Raises like ``add``;
+        MissingSecret for a new source without one, OtherProvider, AmbiguousSource.
+        """
+        if secret is not None:
+            _check_secret(provider_of(settings.provider, settings.options), secret)
         with changes_on(self._engine) as session:
             project = find_project(session, settings.project)
-            if project.archived_at is not None:
-                raise ArchivedProject(project.name)
-            source = Source(
-                id=new_id("src"),
-                project=project,
-                environment=settings.environment,
-                provider=settings.provider,
-                name=settings.name,
-                options=dict(settings.options),
-                severities=dict(settings.severities),
-                created_at=now,
-            )
-            source.secrets = [self._secret(source.id, secret, now)]
-            session.add(source)
-            session.flush()
-            append(session, Change("source.add", source.id, project.id, after=state_of(source)))
-            return source
+            source = _named(session, project, settings.name or settings.provider)
+            if is_new := source is None:
+                if secret is None:
+                    raise MissingSecret
+                source = self._add(session, project, settings, secret)
+            else:
+                self._change(session, source, settings)
+                if secret is not None and secret != self.secret_of(source):
+                    with recorded(session, "source.rotate", source):
+                        self._add_secret(source, secret, grace)
+            if is_disabled is not None:
+                _set_disabled(session, source, is_disabled=is_disabled, only_if_changed=True)
+            return source, is_new
 
-    def sources(self) -> list[Source]:
-        """Return all sources, ordered by project and age.
+    def _add(self, session: Session, project: Project, settings: SourceSettings, secret: str) -> Source:
+        if project.archived_at is not None:
+            raise ArchivedProject(project.name)
+        now = datetime.now(UTC)
+        source = Source(
+            id=new_id("src"),
+            project=project,
+            environment=settings.environment,
+            provider=settings.provider,
+            name=settings.name,
+            options=dict(settings.options),
+            severities=dict(settings.severities),
+            created_at=now,
+        )
+        source.secrets = [self._secret(source.id, secret, now)]
+        session.add(source)
+        session.flush()
+        append(session, Change("source.add", source.id, project.id, after=state_of(source)))
+        return source
+
+    @staticmethod
+    def _change(session: Session, source: Source, settings: SourceSettings) -> None:
+        if source.provider != settings.provider:
+            raise OtherProvider(source.id, source.provider)
+        with recorded(session, "source.change", source, only_if_changed=True):
+            source.environment = settings.environment
+            source.options = dict(settings.options)
+            source.severities = dict(settings.severities)
+
+    def sources(
+        self, *, after: str = "", limit: int | None = None, project_id: str | None = None
+    ) -> list[Source]:
+        """Return sources, ordered by their ids and therefore by age, from one after an id.
 
         Raises DatabaseError.
         """
-        query = select(Source).join(Source.project).order_by(Project.name, Source.created_at, Source.id)
+        query = select(Source).where(Source.id > after).order_by(Source.id).limit(limit)
+        if project_id is not None:
+            query = query.where(Source.project_id == project_id)
         with session_on(self._engine) as session:
             return list(session.scalars(query))
 
@@ -111,25 +131,30 @@ class SourceRegistry:
 
         Raises UnknownSource, InvalidSecret, NoSecretsKey and DatabaseError.
         """
-        now = datetime.now(UTC)
-        with self._changing(source_id, "source.rotate") as source:
+        with changes_on(self._engine) as session:
+            source = _find(session, source_id)
             _check_secret(provider_of(source.provider, source.options), secret)
-            for old in source.secrets:
-                old.expires_at = min(old.expires_at or now + grace, now + grace)
-            source.secrets = [
-                self._secret(source.id, secret, now),
-                *(old for old in source.secrets if old.is_valid(now)),
-            ]
+            with recorded(session, "source.rotate", source):
+                self._add_secret(source, secret, grace)
         return source
+
+    def _add_secret(self, source: Source, secret: str, grace: timedelta) -> None:
+        now = datetime.now(UTC)
+        for old in source.secrets:
+            old.expires_at = min(old.expires_at or now + grace, now + grace)
+        source.secrets = [
+            self._secret(source.id, secret, now),
+            *(old for old in source.secrets if old.is_valid(now)),
+        ]
 
     def disable(self, source_id: str, *, is_disabled: bool) -> Source:
         """Disable a source, so that its deliveries are refused, or enable it again.
 
         Raises UnknownSource, DatabaseError.
         """
-        action = "source.disable" if is_disabled else "source.enable"
-        with self._changing(source_id, action) as source:
-            source.disabled_at = (source.disabled_at or datetime.now(UTC)) if is_disabled else None
+        with changes_on(self._engine) as session:
+            source = _find(session, source_id)
+            _set_disabled(session, source, is_disabled=is_disabled)
         return source
 
     def remove(self, source_id: str) -> Source:
@@ -167,13 +192,6 @@ class SourceRegistry:
         ciphertext = self._box.encrypt(secret, source_id)
         return SourceSecret(id=new_id("sec"), source_id=source_id, ciphertext=ciphertext, created_at=now)
 
-    @contextmanager
-    def _changing(self, source_id: str, action: str) -> Iterator[Source]:
-        with changes_on(self._engine) as session:
-            source = _find(session, source_id)
-            with recorded(session, action, source):
-                yield source
-
 
 def _check_secret(provider: Provider, secret: str) -> None:
     try:
@@ -187,3 +205,21 @@ def _find(session: Session, source_id: str) -> Source:
     if source is None:
         raise UnknownSource(source_id)
     return source
+
+
+def _named(session: Session, project: Project, name: str) -> Source | None:
+    query = select(Source).where(
+        Source.project_id == project.id, func.coalesce(Source.name, Source.provider) == name
+    )
+    found = list(session.scalars(query.limit(2)))
+    if len(found) > 1:
+        raise AmbiguousSource(name)
+    return found[0] if found else None
+
+
+def _set_disabled(
+    session: Session, source: Source, *, is_disabled: bool, only_if_changed: bool = False
+) -> None:
+    action = "source.disable" if is_disabled else "source.enable"
+    with recorded(session, action, source, only_if_changed=only_if_changed):
+        source.disabled_at = (source.disabled_at or datetime.now(UTC)) if is_disabled else None
