@@ -1,4 +1,4 @@
-"""The application factory."""
+"""The application factories: for senders and the commands, and for administrators."""
 
 from flask import Flask
 
@@ -12,6 +12,9 @@ from vigilry_ingest.storage.engine import make_engine
 from vigilry_ingest.stream.connection.broker import Broker
 from vigilry_ingest.stream.publishing.publisher import Publisher
 from vigilry_ingest.web import docs
+from vigilry_ingest.web.admin.blueprint import register_admin
+from vigilry_ingest.web.admin.errors import register_admin_errors
+from vigilry_ingest.web.admin.parts import attach_parts
 from vigilry_ingest.web.cors import allow_origins
 from vigilry_ingest.web.endpoints import health, hooks, ingest_blueprint, metrics, sentry
 from vigilry_ingest.web.error_handlers import register_errors
@@ -31,13 +34,8 @@ def create_app(config: Config | None = None) -> Flask:
     Raises ConfigError for an invalid setting.
     """
     config = Config.from_environ() if config is None else config
-    app = Application(__name__, static_folder=None)
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    # Respond with 404 to `//` in a path, because redirecting a POST would not help the sender.
-    app.url_map.merge_slashes = False
     services = _make_services(config)
-    attach(app, services)
-    app.request_class = request_class_for(services)
+    app = _new_app(services)
     if services.tracing is not None:
         app.before_request(begin_span)
     app.register_blueprint(ingest_blueprint())
@@ -51,6 +49,30 @@ def create_app(config: Config | None = None) -> Flask:
         allow_origins(app, config.cors_origins.split(","))
     register_errors(app)
     register_commands(app)
+    return app
+
+
+def create_admin_app(config: Config | None = None) -> Flask:
+    """Make the WSGI application of the admin API, which has none of the senders' paths.
+
+    Raises ConfigError for an invalid setting.
+    """
+    config = Config.from_environ() if config is None else config
+    services = _make_services(config)
+    app = _new_app(services)
+    attach_parts(app, services)
+    register_admin(app)
+    register_admin_errors(app)
+    return app
+
+
+def _new_app(services: Services) -> Application:
+    app = Application(__name__, static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
+    # Respond with 404 to `//` in a path, because redirecting a POST would not help the sender.
+    app.url_map.merge_slashes = False
+    attach(app, services)
+    app.request_class = request_class_for(services)
     return app
 
 

@@ -24,6 +24,8 @@ from vigilry_ingest.webhooks.encryption import new_key
 
 # Commands that change nothing which an administrator decides. A command that does gets `@records` instead.
 READ_ONLY = {
+    "admin serve",
+    "admin-keys list",
     "audit list",
     "audit verify",
     "db compact",
@@ -155,6 +157,12 @@ def run_keys_and_projects(ops: Ops) -> str:
     return project
 
 
+def run_admin_keys(ops: Ops) -> None:
+    """Run the commands of admin keys."""
+    (key,) = ops.run("admin-keys mint", "ci", "--scope", "read")
+    ops.run("admin-keys revoke", key)
+
+
 def run_sources(ops: Ops) -> None:
     """Run the commands of sources and their secrets."""
     (source,) = ops.run("sources add", "store", "--provider", "stripe", secret=SECRETS[0])
@@ -183,15 +191,16 @@ def run_events(ops: Ops, project: str) -> None:
 
 def test_each_changing_command_leaves_the_rows_it_declares_and_none_holds_a_secret(ops: Ops) -> None:
     project = run_keys_and_projects(ops)
+    run_admin_keys(ops)
     run_sources(ops)
     run_events(ops, project)
     ops.run("projects delete", "store", "--confirm", "store")
     assert ops.done == {f"{name}: {action}" for name, actions in CHANGING.items() for action in actions}
-    minted = {word for word in ops.output.split() if word.startswith("vig_live_")}
-    assert len(minted) >= 2
+    minted = {word for word in ops.output.split() if word.startswith(("vig_live_", "vig_admin_"))}
+    assert len(minted) >= 3
     with ops.engine.connect() as connection:
         written = "\n".join(map(str, connection.execute(text("SELECT * FROM audit_log"))))
-    for secret in (*SECRETS, *ops.keys, *minted, PERSON, "vig_live_"):
+    for secret in (*SECRETS, *ops.keys, *minted, PERSON, "vig_live_", "vig_admin_"):
         assert secret not in written
 
 

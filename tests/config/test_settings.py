@@ -57,6 +57,9 @@ SAMPLES = {
         "", "https://a.example, http://[::1]:8080", "https://a.example,http://[::1]:8080"
     ),
     "VIGILRY_ACTOR": Sample("", "ada@ops", "ada@ops"),
+    "VIGILRY_ADMIN_BIND": Sample("", "127.0.0.1:4101", "127.0.0.1:4101"),
+    "VIGILRY_SERVER": Sample("", "https://admin.example/", "https://admin.example"),
+    "VIGILRY_ADMIN_KEY": Sample("", f"vig_admin_{'A' * 36}", f"vig_admin_{'A' * 36}"),
     "VIGILRY_TRACING": Sample("off", "on", "on"),
     "VIGILRY_BIND": Sample("127.0.0.1:4100", "unix:/run/vigilry.sock", "unix:/run/vigilry.sock"),
     "VIGILRY_WORKERS": Sample(0, "16", 16),

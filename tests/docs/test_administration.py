@@ -7,11 +7,13 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from tests.administration.routes import ROUTES
 from tests.cli.test_audit_coverage import CHANGING
 from tests.fixtures.commands import Commands
 from tests.fixtures.databases import migrate
 from tests.fixtures.servers.gunicorn import ROOT
 from tests.fixtures.servers.postgres import Postgres
+from vigilry_ingest.api_keys.refusal_log import ACTION
 from vigilry_ingest.storage.diagnostics import table_faults
 from vigilry_ingest.storage.engine import make_engine
 
@@ -45,10 +47,12 @@ def operator(operator_url: str) -> Iterator[Engine]:
 
 
 def test_the_documented_actions_are_those_of_the_commands() -> None:
-    rows = re.findall(r"^\| (`[a-z]+\.[a-z]+`.*) \| (?:with|before) the change", ADMINISTRATION, re.M)
-    documented = [action for row in rows for action in re.findall(r"`([a-z.]+)`", row)]
+    rows = re.findall(r"^\| (`[a-z_]+\.[a-z]+`.*) \| (?:with the|before the|after a) ", ADMINISTRATION, re.M)
+    documented = [action for row in rows for action in re.findall(r"`([a-z_.]+)`", row)]
     assert len(set(documented)) == len(documented)
-    assert set(documented) == {action for actions in CHANGING.values() for action in actions}
+    by_command = {action for actions in CHANGING.values() for action in actions}
+    by_route = {action for actions in ROUTES.values() for action in actions}
+    assert set(documented) == by_command | by_route | {ACTION}
 
 
 def test_the_commands_work_with_the_role_that_may_only_append_to_the_log(operator_url: str) -> None:

@@ -2,6 +2,8 @@
 
 from flask import Flask
 
+from vigilry_ingest.cli.admin import admin_group
+from vigilry_ingest.cli.admin_keys import admin_keys_group
 from vigilry_ingest.cli.audit import audit_group
 from vigilry_ingest.cli.db import db_group
 from vigilry_ingest.cli.doctor import doctor_command
@@ -23,6 +25,8 @@ def register_commands(app: Flask) -> None:
         db_group,
         events_group,
         audit_group,
+        admin_keys_group,
+        admin_group,
         worker_command,
         doctor_command,
     ):

@@ -68,12 +68,12 @@ def some_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
-def matching(pattern: str, form: str) -> Callable[[str], str]:
+def matching(pattern: str, form: str, *, shows_text: bool = True) -> Callable[[str], str]:
     """Make a parser that accepts a pattern; ``form`` describes the pattern in error messages."""
 
     def parse(text: str) -> str:
         if re.fullmatch(pattern, text, re.ASCII) is None:
-            raise ValueError(f"must be {form}, not {_shown(text)}")
+            raise ValueError(f"must be {form}, not {_shown(text)}" if shows_text else f"must be {form}")
         return text
 
     return parse
@@ -86,6 +86,22 @@ def bind(text: str) -> str:
         form = f"host:port, [::1]:port or unix:path, with a port up to {_MAX_PORT}"
         raise ValueError(f"must be {form}, not {_shown(text)}")
     return text
+
+
+def bind_or_none(text: str) -> str:
+    """Check an address to listen on, or an empty text."""
+    return bind(text) if text else text
+
+
+def server_or_none(text: str) -> str:
+    """Check the URL of an admin API: an origin, ``unix:`` and a path, or an empty text."""
+    if text.startswith("unix:") and len(text) > len("unix:"):
+        return text
+    url = text.removesuffix("/")
+    if text and not _is_origin(url):
+        form = "an origin such as https://admin.example.com or http://127.0.0.1:4101, or unix:path"
+        raise ValueError(f"must be empty, or {form}")
+    return url
 
 
 def redis_url(text: str) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 from vigilry_ingest.config.parsers import (
     SENTRY_ITEMS,
     bind,
+    bind_or_none,
     matching,
     not_empty,
     one_of,
     origin_or_none,
     origins,
     redis_url,
+    server_or_none,
     some_of,
     whole_number,
 )
@@ -141,6 +143,22 @@ class Config:
         matching(r"[\w.@+ :/-]{0,200}", "at most 200 letters, digits, spaces and . @ + : / _ -"),
         "the name that changes by the `flask` commands are recorded under, unless they have --as; by default "
         "the operating system's user and host",
+    )
+    admin_bind: str = _setting(
+        "",
+        bind_or_none,
+        "host:port or unix:path that `flask admin serve` listens on for administrators; empty is off",
+    )
+    server: str = _setting(
+        "",
+        server_or_none,
+        "URL of an admin API that the `flask` commands use instead of the database; --server overrides it",
+    )
+    admin_key: str = _setting(
+        "",
+        matching(r"(vig_admin_[0-9A-Za-z]{36})?", "a key from `flask admin-keys mint`", shows_text=False),
+        "the admin key that the commands send to this server",
+        is_secret=True,
     )
     tracing: str = _setting(
         "off",

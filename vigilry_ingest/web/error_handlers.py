@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, Response, current_app, json
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
-from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of
+from vigilry_ingest.api.problems import PROBLEM_TYPES, problem_of, problem_type_of
 from vigilry_ingest.api.schemas.faults import InvalidEvent
 from vigilry_ingest.api.schemas.json_object import MalformedJson
 from vigilry_ingest.api.schemas.sentry_envelope import MalformedEnvelope
@@ -27,7 +27,12 @@ from vigilry_ingest.webhooks.delivery import Unverified
 
 _CODES_BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 _KEY_CHALLENGE = 'ApiKey realm="ingest", header="X-Api-Key"'
-_CHALLENGES = {"invalid_signature": 'Signature realm="hooks"'}
+_CHALLENGES = {
+    "invalid_signature": 'Signature realm="hooks"',
+    # RFC 6750, section 3.
+    "missing_admin_key": 'Bearer realm="admin"',
+    "invalid_admin_key": 'Bearer realm="admin", error="invalid_token"',
+}
 _MAX_POINTERS = 5
 _MAX_PATH_LENGTH = 100
 
@@ -50,7 +55,7 @@ def problem(
     """
     request = this_request()
     request.refusal, request.cause = code, cause
-    status = status or PROBLEM_TYPES[code].status
+    status = status or problem_type_of(code).status
     body = problem_of(code, detail, request_id=request.request_id, instance=request.path)
     response = Response(
         json.dumps({**body, "status": status, **(members or {})}),
@@ -100,14 +105,19 @@ def _unverified(error: Unverified) -> Response:
 
 
 def _invalid_event(error: InvalidEvent) -> Response:
+    detail, errors = listed_faults(error)
+    return _invalid("invalid_event", detail, members={"errors": errors})
+
+
+def listed_faults(error: InvalidEvent) -> tuple[str, list[dict[str, str]]]:
+    """Return validation errors as a detail in words, and as the member ``errors`` of a problem."""
     errors = [fault._asdict() for fault in error.faults]
     # The empty pointer refers to the document itself.
     pointers = [each["pointer"] or "the body" for each in errors[:_MAX_POINTERS]]
     if len(errors) > _MAX_POINTERS:
         pointers.append("…")
     noun = "error" if len(errors) == 1 else "errors"
-    detail = f"{len(errors)} validation {noun}: {', '.join(pointers)}"
-    return _invalid("invalid_event", detail, members={"errors": errors})
+    return f"{len(errors)} validation {noun}: {', '.join(pointers)}", errors
 
 
 def _nothing_accepted(error: NothingAccepted) -> Response:

@@ -2,13 +2,29 @@
 
 from typing import Any
 
+from vigilry_ingest.api.problems.admin_errors import ADMIN
 from vigilry_ingest.api.problems.client_errors import CLIENT
 from vigilry_ingest.api.problems.problem_type import ProblemType, page_of
 from vigilry_ingest.api.problems.server_errors import BROKER, NGINX, SERVICE
 
-__all__ = ["BROKER", "NGINX", "PROBLEM_TYPES", "ProblemType", "page_of", "problem_of"]
+__all__ = [
+    "ADMIN",
+    "BROKER",
+    "NGINX",
+    "PROBLEM_TYPES",
+    "ProblemType",
+    "page_of",
+    "problem_of",
+    "problem_type_of",
+]
 
 PROBLEM_TYPES = CLIENT | SERVICE | BROKER | NGINX
+"""What senders may be answered; the admin API has some types of its own."""
+
+
+def problem_type_of(code: str) -> ProblemType:
+    """Return the problem type of an error code, of the admin API too."""
+    return PROBLEM_TYPES.get(code) or ADMIN[code]
 
 
 def problem_of(code: str, detail: str, *, request_id: str, instance: str | None = None) -> dict[str, Any]:
@@ -16,7 +32,7 @@ def problem_of(code: str, detail: str, *, request_id: str, instance: str | None 
 
     ``instance`` is the request's path, or None if it could not be parsed.
     """
-    problem_type = PROBLEM_TYPES[code]
+    problem_type = problem_type_of(code)
     members = {
         "type": page_of(code),
         "title": problem_type.title,

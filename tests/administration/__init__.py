@@ -1,0 +1,1 @@
+"""The admin API, its keys, and the commands that use it."""

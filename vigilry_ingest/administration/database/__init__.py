@@ -1,0 +1,1 @@
+"""Administration on the database."""

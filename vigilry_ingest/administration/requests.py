@@ -1,0 +1,194 @@
+"""Request bodies and queries of the admin API."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from marshmallow import ValidationError, validates_schema
+
+from vigilry_ingest.administration.request_fields import (
+    Choice,
+    Choices,
+    Flag,
+    Moment,
+    Name,
+    Number,
+    Options,
+    Origins,
+    Severities,
+    Text,
+)
+from vigilry_ingest.api.schemas.event_schema import EventSchema
+from vigilry_ingest.api.schemas.fields import coded
+from vigilry_ingest.api.schemas.json_object import MalformedJson
+from vigilry_ingest.api_keys.format import ENVIRONMENTS
+from vigilry_ingest.api_keys.restrictions import READ, SCOPES
+from vigilry_ingest.domain.json_object import JsonObject
+from vigilry_ingest.webhooks.providers import PROVIDER_NAMES, provider_of
+
+# One event per microsecond, the resolution of the broker's clock.
+MAX_RATE = 1_000_000
+MAX_BYTE_RATE = 10**12
+MAX_DAYS = 36_500
+MAX_GRACE_HOURS = 8760
+MAX_PAGE = 1000
+_DEFAULT_PAGE = 100
+_DEFAULT_GRACE_HOURS = 24
+_MAX_SECRET_LENGTH = 4096
+_MAX_ID_LENGTH = 200
+
+
+class AdminSchema(EventSchema):
+    """Base schema: rejects unknown members, and reports all errors at once."""
+
+    def read_body(self, body: JsonObject) -> Mapping[str, Any]:
+        """Return the values of a body.
+
+        Raises MalformedJson, InvalidEvent.
+        """
+        try:
+            members: dict[str, Any] = msgspec.json.decode(body.text)
+        except msgspec.DecodeError as error:
+            raise MalformedJson(f"{error}.") from error
+        return self.read_members(members)
+
+    def read_members(self, members: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the values of members.
+
+        Raises InvalidEvent.
+        """
+        return self._load(members)
+
+
+class ProjectSettingsSchema(AdminSchema):
+    """Settings of a project; one that is absent stays as it is, except that limits are given together."""
+
+    per_second = Number(1, MAX_RATE, allow_none=True)
+    burst = Number(1, MAX_RATE, allow_none=True)
+    bytes_per_second = Number(1, MAX_BYTE_RATE, allow_none=True)
+    retention_days = Number(0, MAX_DAYS, allow_none=True)
+    archived = Flag()
+
+    @validates_schema(skip_on_field_errors=False)
+    def check_burst(self, data: Mapping[str, Any], **_options: Any) -> None:
+        """Check that there is a rate for a burst."""
+        if data.get("burst") is not None and data.get("per_second") is None:
+            raise ValidationError({"burst": coded("invalid", "Needs per_second.")})
+
+
+class ProjectChangeSchema(ProjectSettingsSchema):
+    """Settings of a project, and its name."""
+
+    name = Name()
+
+
+class KeySchema(AdminSchema):
+    """A new API key."""
+
+    project = Name(required=True)
+    environment = Choice(ENVIRONMENTS, load_default=ENVIRONMENTS[0])
+    name = Name(is_label=True, load_default=None, allow_none=True)
+    expires_in_days = Number(1, MAX_DAYS, load_default=None, allow_none=True)
+    scopes = Choices(SCOPES, load_default=list(SCOPES))
+    origins = Origins(load_default=list)
+
+    @validates_schema(skip_on_field_errors=False)
+    def check_origins(self, data: Mapping[str, Any], **_options: Any) -> None:
+        """Check that a key in a web page may not read."""
+        if data.get("origins") and READ in data.get("scopes", ()):
+            raise ValidationError({"origins": coded("invalid", "A key in a web page must not read.")})
+
+
+class KeyRotationSchema(AdminSchema):
+    """The rotation of an API key."""
+
+    grace_hours = Number(0, MAX_GRACE_HOURS, is_whole=False, load_default=_DEFAULT_GRACE_HOURS)
+    expires_in_days = Number(1, MAX_DAYS, load_default=None, allow_none=True)
+
+
+class SourcePutSchema(AdminSchema):
+    """A source by the name in its URL; a secret that is absent stays as it is."""
+
+    provider = Choice(PROVIDER_NAMES, required=True)
+    environment = Choice(ENVIRONMENTS, load_default=ENVIRONMENTS[0])
+    options = Options(load_default=dict)
+    severities = Severities(load_default=dict)
+    secret = Text(max_length=_MAX_SECRET_LENGTH)
+    grace_hours = Number(0, MAX_GRACE_HOURS, is_whole=False, load_default=_DEFAULT_GRACE_HOURS)
+    disabled = Flag()
+
+    @validates_schema
+    def check_options(self, data: Mapping[str, Any], **_options: Any) -> None:
+        """Check that the options fit the provider."""
+        try:
+            provider_of(data["provider"], data["options"])
+        except ValueError as error:
+            raise ValidationError({"options": coded("invalid", str(error))}) from error
+
+
+class SourceSchema(SourcePutSchema):
+    """A new source."""
+
+    class Meta:
+        """The members of a PUT that a new source has not."""
+
+        exclude = ("grace_hours", "disabled")
+
+    project = Name(required=True, takes_id=True)
+    name = Name(is_label=True, load_default=None, allow_none=True)
+    secret = Text(max_length=_MAX_SECRET_LENGTH, required=True)
+
+
+class SourceChangeSchema(AdminSchema):
+    """A change of a source by its id."""
+
+    disabled = Flag(required=True)
+
+
+class SecretRotationSchema(AdminSchema):
+    """A new secret of a source."""
+
+    secret = Text(max_length=_MAX_SECRET_LENGTH, required=True)
+    grace_hours = Number(0, MAX_GRACE_HOURS, is_whole=False, load_default=_DEFAULT_GRACE_HOURS)
+
+
+class PageQuery(AdminSchema):
+    """Which part of a list."""
+
+    after = Text(max_length=_MAX_ID_LENGTH, load_default="")
+    limit = Number(1, MAX_PAGE, is_text=True, load_default=_DEFAULT_PAGE)
+
+
+class ProjectPageQuery(PageQuery):
+    """Which part of a list, and of which project."""
+
+    project = Text(max_length=_MAX_ID_LENGTH, load_default=None)
+
+
+class DeletionQuery(AdminSchema):
+    """The name of the project to delete, or a dry run."""
+
+    confirm = Text(max_length=_MAX_ID_LENGTH, load_default=None)
+    dry_run = Choice(("true", "false"), load_default="false")
+
+
+class AuditQuery(AdminSchema):
+    """Which changes."""
+
+    project = Text(max_length=_MAX_ID_LENGTH, load_default=None)
+    action = Text(max_length=_MAX_ID_LENGTH, load_default=None)
+    actor = Text(max_length=_MAX_ID_LENGTH, load_default=None)
+    since = Moment(load_default=None)
+    until = Moment(load_default=None)
+    after = Number(1, 2**63 - 1, is_text=True, load_default=None)
+    limit = Number(1, MAX_PAGE, is_text=True, load_default=_DEFAULT_PAGE)
+
+
+class VerificationQuery(AdminSchema):
+    """The digest that a row must have."""
+
+    expect_head = Text(max_length=64, load_default=None)
+
+
+class NoQuery(AdminSchema):
+    """Nothing: any parameter is unknown."""

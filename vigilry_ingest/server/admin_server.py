@@ -1,0 +1,63 @@
+"""gunicorn for the admin API: a process of its own, with a socket of its own."""
+
+from pathlib import Path
+from typing import Any
+
+from gunicorn import util
+from gunicorn.app.base import BaseApplication
+
+from vigilry_ingest.config.settings import Config, ConfigError
+from vigilry_ingest.observability.logging_config import logging_config
+
+_APP = "vigilry_ingest.app:create_admin_app()"
+# An administrator's request waits for the database, and deleting a project for the workers' caches.
+_THREADS = 4
+# A socket in the file system is for the user and the group of the process.
+_UMASK = 0o117
+
+
+class AdminServer(BaseApplication):  # type: ignore[misc]  # gunicorn's is Any
+    """Serves the admin API until TERM.
+
+    Raises ConfigError when it is off, or would listen where the senders' service does.
+    """
+
+    def __init__(self, config: Config) -> None:
+        if not config.admin_bind:
+            raise ConfigError(
+                "The admin API is off: set VIGILRY_ADMIN_BIND to an address, such as 127.0.0.1:4101"
+            )
+        if _place(config.admin_bind) == _place(config.bind):
+            raise ConfigError(
+                "VIGILRY_ADMIN_BIND must not be VIGILRY_BIND: senders must not reach the admin API"
+            )
+        self._config = config
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn's settings; neither a file nor the command line is read."""
+        for name, value in {
+            "bind": self._config.admin_bind,
+            "workers": 1,
+            "worker_class": "vigilry_ingest.server.workers.ProblemThreadWorker",
+            "threads": _THREADS,
+            "umask": _UMASK,
+            "proc_name": "vigilry-admin",
+            "forwarded_allow_ips": "",
+            "secure_scheme_headers": {},
+            "forwarder_headers": "",
+            "control_socket_disable": True,
+            "logconfig_dict": logging_config(self._config.log_level, self._config.log_format),
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Return the application, in a worker."""
+        return util.import_app(_APP)
+
+
+def _place(bind: str) -> str:
+    """Return an address in one form, by which two can be compared."""
+    if bind.startswith("unix:"):
+        return str(Path(bind.removeprefix("unix:").removeprefix("//")).resolve())
+    return bind.replace("localhost:", "127.0.0.1:")

@@ -1,0 +1,55 @@
+"""``/admin/keys``: list, mint, rotate and revoke API keys."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Response
+
+from vigilry_ingest.administration.protocols import KeySettings
+from vigilry_ingest.administration.requests import KeyRotationSchema, KeySchema, ProjectPageQuery
+from vigilry_ingest.api_keys.admin_keys import KEYS, PROJECTS, READ
+from vigilry_ingest.web.admin.auth import permits, this_administrator
+from vigilry_ingest.web.admin.exchange import body_of, query_of, respond
+from vigilry_ingest.web.admin.parts import parts
+
+blueprint = Blueprint("keys", __name__)
+
+
+@blueprint.get("/keys")
+@permits(READ, KEYS)
+def list_keys() -> Response:
+    """List keys, the oldest first, of all projects or of one."""
+    query = query_of(ProjectPageQuery())
+    return respond(parts().keys.page(query["after"], query["limit"], query["project"]))
+
+
+@blueprint.post("/keys")
+@permits(KEYS, records=("project.create", "key.mint"))
+def mint_key() -> Response:
+    """Mint a key; a project that does not exist is created if the admin key may do that."""
+    body = body_of(KeySchema())
+    if PROJECTS not in this_administrator().scopes:
+        parts().projects.get(body["project"])
+    settings = KeySettings(lifetime=_lifetime(body), **body)
+    return respond(parts().keys.mint(settings), 201)
+
+
+@blueprint.post("/keys/<key_id>/rotate")
+@permits(KEYS, records=("key.rotate", "key.mint"))
+def rotate_key(key_id: str) -> Response:
+    """Make the successor of a key, which expires after a grace period."""
+    body = body_of(KeyRotationSchema())
+    grace = timedelta(hours=body["grace_hours"])
+    return respond(parts().keys.rotate(key_id, grace=grace, lifetime=_lifetime(body)), 201)
+
+
+@blueprint.post("/keys/<key_id>/revoke")
+@permits(KEYS, records=("key.revoke",))
+def revoke_key(key_id: str) -> Response:
+    """Revoke a key; takes effect on all web workers within VIGILRY_KEY_CACHE_TTL_S."""
+    return respond(parts().keys.revoke(key_id))
+
+
+def _lifetime(body: dict[str, Any]) -> timedelta | None:
+    days = body.pop("expires_in_days")
+    return None if days is None else timedelta(days=days)
