@@ -107,7 +107,7 @@ def test_a_key_reads_what_its_scope_allows_and_the_rest_is_refused_and_on_record
         ("POST", "/admin/keys", KEYS),
         ("POST", "/admin/keys/key_1/revoke", KEYS),
         ("POST", "/admin/sources", SOURCES),
-        ("PUT", "/admin/sources/shop/github", SOURCES),
+        ("PUT", "/admin/sources/by-name/shop/github", SOURCES),
         ("DELETE", "/admin/sources/src_1", SOURCES),
         ("POST", "/admin/secrets/rotate", SOURCES),
     ],

@@ -59,11 +59,19 @@ def test_systemd_finds_no_fault_in_the_units(units: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("unit", ["vigilry-web.service", "vigilry-worker@.service"])
+@pytest.mark.parametrize("unit", ["vigilry-web.service", "vigilry-worker@.service", "vigilry-admin.service"])
 def test_the_services_are_hardened(units: Path, unit: str) -> None:
     threshold = f"--threshold={MOST_EXPOSURE * 10:.0f}"
     done = run("systemd-analyze", "security", "--offline=yes", "--no-pager", threshold, str(units / unit))
     assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_the_admin_api_listens_on_this_host_alone_and_nginx_has_no_location_for_it() -> None:
+    unit = (UNITS / "vigilry-admin.service").read_text()
+    assert re.findall(r"^Environment=VIGILRY_ADMIN_BIND=(.*)$", unit, re.M) == ["127.0.0.1:4101"]
+    nginx = (DEPLOY / "nginx.conf").read_text()
+    assert "4101" not in nginx
+    assert not re.search(r"^\s*location [^#]*admin", nginx, re.M)
 
 
 def test_hadolint_finds_no_fault_in_the_containerfile() -> None:

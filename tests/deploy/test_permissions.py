@@ -10,7 +10,7 @@ from tests.fixtures.servers.units import UNITS
 from vigilry_ingest.config.settings import Config
 
 
-@pytest.mark.parametrize("unit", ["vigilry-web.service", "vigilry-worker@.service"])
+@pytest.mark.parametrize("unit", ["vigilry-web.service", "vigilry-worker@.service", "vigilry-admin.service"])
 def test_what_a_unit_creates_is_private_to_its_user(unit: str) -> None:
     settings = (UNITS / unit).read_text().splitlines()
     assert {"UMask=0077", "StateDirectory=vigilry", "StateDirectoryMode=0700"} <= set(settings)

@@ -17,8 +17,8 @@ from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
 from tests.sentry.bundling import bundle
+from vigilry_ingest.administration.database.keys import dsn_of
 from vigilry_ingest.api_keys.registry import mint
-from vigilry_ingest.cli.key_output import dsn_of
 
 pytestmark = [pytest.mark.one_database, pytest.mark.slow]
 

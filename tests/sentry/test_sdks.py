@@ -16,9 +16,9 @@ from tests.fixtures.servers.gunicorn import ROOT, Service
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
 from tests.sentry.bundling import bundle
+from vigilry_ingest.administration.database.keys import dsn_of
 from vigilry_ingest.api_keys.projects import limit
 from vigilry_ingest.api_keys.registry import mint
-from vigilry_ingest.cli.key_output import dsn_of
 from vigilry_ingest.domain.event import Quota
 
 pytestmark = [pytest.mark.one_database, pytest.mark.slow]

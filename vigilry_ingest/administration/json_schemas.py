@@ -24,13 +24,14 @@ from vigilry_ingest.administration.request_fields import (
     Flag,
     Moment,
     Name,
+    Nested,
     Number,
-    Options,
     Origins,
     Severities,
     Text,
 )
 from vigilry_ingest.administration.requests import AdminSchema
+from vigilry_ingest.api.schemas.event_schema import EventSchema
 from vigilry_ingest.api.schemas.fields import SEVERITIES
 
 Json = dict[str, Any]
@@ -55,7 +56,7 @@ def record_schemas() -> dict[str, Json]:
     return dict(schemas) | pages
 
 
-def body_schema(schema: type[AdminSchema]) -> Json:
+def body_schema(schema: type[EventSchema]) -> Json:
     """Return the schema of a request body."""
     members = schema().load_fields
     required = [name for name, field in members.items() if field.required]
@@ -108,8 +109,8 @@ def _schema_of(field: fields.Field[Any]) -> Json:
             return _array({"type": "string", "examples": ["https://shop.example"]})
         case Severities():
             return _members_of({"type": "string", "enum": list(SEVERITIES)})
-        case Options():
-            return _members_of({"type": ["string", "integer"]})
+        case Nested():
+            return body_schema(field.schema)
         case Moment():
             return {"type": "string", "format": "date-time"}
     raise TypeError(type(field))

@@ -103,8 +103,8 @@ OPERATIONS = (
         "post", "/admin/sources", "addSource", "Add a source", "SourceRecord", SourceSchema, status=201
     ),
     Operation(
-        "put", "/admin/sources/{project}/{name}", "putSource", "Add a source or change it", "SourceRecord",
-        SourcePutSchema, or_status=201,
+        "put", "/admin/sources/by-name/{project}/{name}", "putSource", "Add a source or change it",
+        "SourceRecord", SourcePutSchema, or_status=201,
     ),
     Operation("get", _SOURCE, "getSource", "Show a source", "SourceRecord"),
     Operation(
@@ -200,6 +200,8 @@ def _problems(operation: Operation) -> dict[str, Json]:
     by_status: dict[str, list[str]] = {}
     for code in codes:
         by_status.setdefault(str(problem_type_of(code).status), []).append(code)
+    # gunicorn's answer to a path or a query that is too long.
+    by_status["414"] = ["bad_request"]
     return {
         status: {
             "description": ", ".join(f"`{code}`" for code in found),

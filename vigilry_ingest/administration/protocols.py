@@ -45,6 +45,9 @@ class Projects(Protocol):
     def page(self, after: str, limit: int) -> Page[ListedProject]:
         """Return a part of the projects."""
 
+    def get(self, name_or_id: str) -> ListedProject:
+        """Return a project."""
+
     def change(self, name_or_id: str, settings: Settings) -> ProjectRecord:
         """Change settings of a project."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from vigilry_ingest.api.schemas.event_schema import EventSchema
 from vigilry_ingest.api.schemas.fields import SEVERITIES, EventField, coded
 from vigilry_ingest.config.parsers import origins
 from vigilry_ingest.domain.ids import is_id
@@ -162,16 +163,18 @@ class Severities(AdminField):
         return value
 
 
-class Options(AdminField):
-    """An object of strings and numbers."""
+class Nested(AdminField):
+    """An object with a schema of its own."""
+
+    def __init__(self, schema: type[EventSchema], **options: Any) -> None:
+        super().__init__(**options)
+        self.schema = schema
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> dict[str, Any]:  # noqa: ARG002  marshmallow's signature
-        if not isinstance(value, dict) or len(value) > _MAX_PAIRS:
-            raise ValidationError(coded("wrong_type", f"Must be an object of at most {_MAX_PAIRS} members."))
-        expected = coded("wrong_type", "Must be a string or a whole number.")
-        if faults := {name: expected for name, each in value.items() if type(each) not in (str, int)}:
-            raise ValidationError(faults)
-        return value
+        if not isinstance(value, dict):
+            raise ValidationError(coded("wrong_type", "Must be an object."))
+        loaded: dict[str, Any] = self.schema().load(value)
+        return loaded
 
 
 class Moment(AdminField):

@@ -12,8 +12,8 @@ from vigilry_ingest.administration.request_fields import (
     Flag,
     Moment,
     Name,
+    Nested,
     Number,
-    Options,
     Origins,
     Severities,
     Text,
@@ -36,6 +36,7 @@ _DEFAULT_PAGE = 100
 _DEFAULT_GRACE_HOURS = 24
 _MAX_SECRET_LENGTH = 4096
 _MAX_ID_LENGTH = 200
+_MAX_OPTION_LENGTH = 500
 
 
 class AdminSchema(EventSchema):
@@ -106,12 +107,28 @@ class KeyRotationSchema(AdminSchema):
     expires_in_days = Number(1, MAX_DAYS, load_default=None, allow_none=True)
 
 
+class OptionsSchema(AdminSchema):
+    """What a source says about a provider that has no declaration; only those that are given."""
+
+    header = Text(max_length=_MAX_OPTION_LENGTH)
+    algorithm = Choice(("sha1", "sha256", "sha384", "sha512"))
+    encoding = Choice(("hex", "base64"))
+    prefix = Text(max_length=_MAX_OPTION_LENGTH)
+    signed_text = Text(max_length=_MAX_OPTION_LENGTH)
+    key_encoding = Choice(("text", "base64"))
+    timestamp_header = Text(max_length=_MAX_OPTION_LENGTH)
+    id_header = Text(max_length=_MAX_OPTION_LENGTH)
+    tolerance_s = Number(1, 86_400)
+    event = Text(max_length=_MAX_OPTION_LENGTH)
+    delivery_id = Text(max_length=_MAX_OPTION_LENGTH)
+
+
 class SourcePutSchema(AdminSchema):
     """A source by the name in its URL; a secret that is absent stays as it is."""
 
     provider = Choice(PROVIDER_NAMES, required=True)
     environment = Choice(ENVIRONMENTS, load_default=ENVIRONMENTS[0])
-    options = Options(load_default=dict)
+    options = Nested(OptionsSchema, load_default=dict)
     severities = Severities(load_default=dict)
     secret = Text(max_length=_MAX_SECRET_LENGTH)
     grace_hours = Number(0, MAX_GRACE_HOURS, is_whole=False, load_default=_DEFAULT_GRACE_HOURS)

@@ -6,15 +6,13 @@ from typing import Any
 
 import click
 
-from vigilry_ingest.api_keys.projects import project_id_of
+from vigilry_ingest.administration.records import AuditRecord, to_object
+from vigilry_ingest.cli.administration import PAGE, administration, server_option
 from vigilry_ingest.cli.base import Group
 from vigilry_ingest.cli.event_format import printable
 from vigilry_ingest.cli.output import failures_in_one_line, json_option, minute, print_json, print_list
 from vigilry_ingest.cli.time_options import Time
-from vigilry_ingest.domain.ids import is_id
-from vigilry_ingest.services import services
-from vigilry_ingest.storage.audit_queries import AuditFilter, newest_entries, verify
-from vigilry_ingest.storage.models import AuditEntry
+from vigilry_ingest.storage.audit_queries import AuditFilter
 
 _MAX_SHOWN_LENGTH = 200
 _NONE = "none"
@@ -38,6 +36,7 @@ audit_group = Group("audit", help="Show who changed what.")
     "-n", "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True,
     help="Maximum number of changes.",
 )  # fmt: skip
+@server_option
 @json_option
 @failures_in_one_line
 def list_command(
@@ -45,11 +44,11 @@ def list_command(
     until: datetime | None, limit: int, as_json: bool,
 ) -> None:  # fmt: skip
     """List changes, newest first."""
-    wanted = AuditFilter(_project_id(project), action, actor, since, until)
+    wanted = AuditFilter(project, action, actor, since, until)
     print_list(
-        newest_entries(services().engine, wanted, limit),
+        _newest(wanted, limit),
         as_json=as_json,
-        to_object=_object,
+        to_object=to_object,
         columns=("ID", "TIME", "ACTOR", "ACTION", "TARGET", "CHANGE"),
         to_cells=_cells,
         if_none="There are no matching changes.",
@@ -61,6 +60,7 @@ def list_command(
     "--expect-head", metavar="DIGEST",
     help="A digest that this command printed before; a row with it must still exist.",
 )  # fmt: skip
+@server_option
 @json_option
 @click.pass_context
 @failures_in_one_line
@@ -71,28 +71,33 @@ def verify_command(context: click.Context, expect_head: str | None, as_json: boo
     found. The exit code is 1 if a row was altered or is missing.
     """
     expected = None if expect_head is None else expect_head.strip().lower()
-    rows, head, faults = verify(services().engine, expected)
+    found = administration().audit.verify(expected)
     if as_json:
-        print_json({"ok": not faults, "rows": rows, "head": head, "faults": faults})
+        print_json(to_object(found))
     else:
-        for fault in faults:
+        for fault in found.faults:
             click.echo(click.style(fault, fg="red"))
-        click.echo(f"{rows:,} rows{'' if faults else ', all as they were recorded'}. Newest digest:\n{head}")
-    if faults:
+        verdict = ", all as they were recorded" if found.ok else ""
+        click.echo(f"{found.rows:,} rows{verdict}. Newest digest:\n{found.head}")
+    if not found.ok:
         context.exit(1)
 
 
-def _project_id(name_or_id: str | None) -> str | None:
-    # The changes of a deleted project are found by its id.
-    if name_or_id is None or is_id(name_or_id, "proj"):
-        return name_or_id
-    return project_id_of(services().engine, name_or_id)
+def _newest(wanted: AuditFilter, limit: int) -> list[AuditRecord]:
+    audit = administration().audit
+    found: list[AuditRecord] = []
+    while len(found) < limit:
+        page = audit.page(wanted, found[-1].id if found else None, min(limit - len(found), PAGE))
+        found += page.items
+        if page.next is None:
+            break
+    return found
 
 
-def _cells(entry: AuditEntry) -> tuple[str, ...]:
+def _cells(entry: AuditRecord) -> tuple[str, ...]:
     return (
         str(entry.id), minute(entry.at), printable(entry.actor), entry.action, printable(entry.target_id),
-        printable(_change(_state(entry.before), _state(entry.after)), _MAX_SHOWN_LENGTH),
+        printable(_change(entry.before or {}, entry.after or {}), _MAX_SHOWN_LENGTH),
     )  # fmt: skip
 
 
@@ -109,22 +114,3 @@ def _text(value: Any) -> str:
     if value is None:
         return _NONE
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _object(entry: AuditEntry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "at": entry.at.isoformat(),
-        "actor": entry.actor,
-        "action": entry.action,
-        "target_id": entry.target_id,
-        "project_id": entry.project_id,
-        "before": None if entry.before is None else _state(entry.before),
-        "after": None if entry.after is None else _state(entry.after),
-        "digest": entry.digest,
-    }
-
-
-def _state(text: str | None) -> dict[str, Any]:
-    state: dict[str, Any] = {} if text is None else json.loads(text)
-    return state

@@ -5,13 +5,20 @@ import io
 import json
 import math
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
-from flask.cli import AppGroup
+from flask.cli import AppGroup, ScriptInfo
 from rich.console import Console
 
+from vigilry_ingest.services import services
+
+Callback = TypeVar("Callback", bound=Callable[..., Any])
+
 _ESCAPED = "vigilry_escaped"
+_SERVER_OPTION = "--server"
+_OFFLINE = "_offline"
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
@@ -35,7 +42,31 @@ class Command(click.Command):
                 argument.encode()
             except UnicodeEncodeError:
                 raise click.UsageError(f"{argument!a} is not UTF-8.", ctx) from None
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name == _SERVER_OPTION:
+                raise click.UsageError(_local_only(ctx), ctx) from None
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; refuse to if it would use the database although VIGILRY_SERVER is set."""
+        takes_server = any(_SERVER_OPTION in parameter.opts for parameter in self.params)
+        if not takes_server and not getattr(self.callback, _OFFLINE, False):
+            with ctx.ensure_object(ScriptInfo).load_app().app_context():
+                if services().config.server:
+                    raise click.UsageError(f"{_local_only(ctx)} Unset VIGILRY_SERVER.", ctx)
+        return super().invoke(ctx)
+
+
+def offline(command: Callback) -> Callback:
+    """Mark a command that needs neither the database nor the broker."""
+    setattr(command, _OFFLINE, True)
+    return command
+
+
+def _local_only(context: click.Context) -> str:
+    return f"`{context.command_path}` uses the database or the broker itself, not an admin API (--server)."
 
 
 class Group(AppGroup):

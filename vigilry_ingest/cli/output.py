@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vigilry_ingest.api_keys.projects import UnknownProject
-from vigilry_ingest.api_keys.registry import ArchivedProject
+from vigilry_ingest.administration.errors import AdministrationError, translated_failures
+from vigilry_ingest.administration.request_fields import name_fault
+from vigilry_ingest.api.schemas.faults import InvalidEvent
 from vigilry_ingest.domain.escaping import escape_unprintable
-from vigilry_ingest.domain.ids import is_id
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.engine import DatabaseError
 from vigilry_ingest.stream.connection.client import open_client
@@ -30,7 +30,6 @@ Row = TypeVar("Row")
 INTERRUPTED = 130
 _BROKER_TIMEOUT_S = 10.0
 _UNLIMITED_WIDTH = 10_000
-MAX_NAME_LENGTH = 200
 # Columns that may be wrapped; the others are short, or are there to be copied.
 _WRAPPED = {
     "PROJECT", "LIMIT", "CREATED", "EXPIRES", "LAST USED", "NAME", "DIED", "REASON", "FIRST SEEN",
@@ -51,22 +50,21 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def failures_in_one_line(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Report errors of the database and the broker in one line with exit code 1, without a traceback."""
+    """Report errors in one line with exit code 1, without a traceback."""
 
     @wraps(command)
     def guarded(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
         try:
-            return command(*args, **options)
+            with translated_failures():
+                return command(*args, **options)
         except DatabaseError as error:
             raise click.ClickException(str(error)) from error
         except BrokerError as error:
             raise click.ClickException(error.detail) from error
-        except ArchivedProject as error:
-            message = f"{error} is archived: restore it with `flask projects unarchive`."
-            raise click.ClickException(message) from error
-        except UnknownProject as error:
-            message = f"No project has the name or id {error}: see `flask projects list`."
-            raise click.ClickException(message) from error
+        except AdministrationError as error:
+            raise click.ClickException(str(error)) from error
+        except InvalidEvent as error:
+            raise click.ClickException(" ".join(fault.detail for fault in error.faults)) from error
 
     return guarded
 
@@ -96,12 +94,8 @@ def check_name(name: str, hint: str) -> None:
 
     Raises BadParameter.
     """
-    if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable() or name != name.strip():
-        message = f"must be 1 to {MAX_NAME_LENGTH} printable characters, with no space before or after them."
-        raise click.BadParameter(message, param_hint=hint)
-    if is_id(name, "proj"):
-        message = f"must be a name, but {name} has the form of a project's id."
-        raise click.BadParameter(message, param_hint=hint)
+    if fault := name_fault(name):
+        raise click.BadParameter(fault, param_hint=hint)
 
 
 def minute(moment: datetime | None) -> str:

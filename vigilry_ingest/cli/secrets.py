@@ -2,17 +2,18 @@
 
 import click
 
-from vigilry_ingest.cli.base import Group
+from vigilry_ingest.administration.records import to_object
+from vigilry_ingest.cli.administration import administration, server_option
+from vigilry_ingest.cli.base import Group, offline
 from vigilry_ingest.cli.output import failures_in_one_line, json_option, print_json
 from vigilry_ingest.cli.recording import records
-from vigilry_ingest.services import services
-from vigilry_ingest.webhooks.encryption import CannotDecrypt, NoSecretsKey, new_key
-from vigilry_ingest.webhooks.sources import SourceRegistry
+from vigilry_ingest.webhooks.encryption import new_key
 
 secrets_group = Group("secrets", help="Manage the keys that encrypt the secrets of webhook sources.")
 
 
 @secrets_group.command("new-key")
+@offline
 def new_key_command() -> None:
     """Print a new key.
 
@@ -23,6 +24,7 @@ def new_key_command() -> None:
 
 
 @secrets_group.command("rotate")
+@server_option
 @json_option
 @records("secret.reencrypt")
 @failures_in_one_line
@@ -31,16 +33,9 @@ def rotate_command(as_json: bool) -> None:
 
     The older keys can be removed afterwards. May be stopped and run again.
     """
-    registry = SourceRegistry(services().engine, services().secrets)
-    total = changed = 0
-    try:
-        services().secrets.require_key()
-        for was_old in registry.reencrypt():
-            total += 1
-            changed += was_old
-    except (NoSecretsKey, CannotDecrypt) as error:
-        raise click.ClickException(str(error)) from error
+    done = administration().sources.reencrypt()
     if as_json:
-        print_json({"secrets": total, "encrypted_again": changed})
+        print_json(to_object(done))
     else:
-        click.echo(f"{changed} of {total} secrets were encrypted again; all have the newest key now.")
+        changed = f"{done.encrypted_again} of {done.secrets} secrets were encrypted again"
+        click.echo(f"{changed}; all have the newest key now.")

@@ -2,14 +2,14 @@
 
 import http.client
 import json
-import socket
 import time
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import click
 
-from vigilry_ingest.cli.source_output import source_url
+from vigilry_ingest.administration.database.sources import source_url
+from vigilry_ingest.administration.remote.connection import connection_to
 from vigilry_ingest.domain.ids import new_ulid
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.event_queries import find_job
@@ -43,25 +43,13 @@ class TestOutcome(NamedTuple):
         return f"{sent}: {self.job_id} was processed. See: flask events show {self.job_id}"
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT_S)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket."""
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 def send_example(source: Source, secret: str, origin: str | None) -> TestOutcome:
     """Send a signed example to a source, and wait until it is processed.
 
     Raises ClickException if it cannot be sent, and DatabaseError.
     """
     provider = provider_of(source.provider, source.options)
-    url = source_url(source, origin)
+    url = source_url(services().config, source.id, origin)
     now, id_ = time.time(), new_ulid()
     body = provider.example.body(id_, now)
     headers = {name: value.format(id=id_) for name, value in provider.example.headers.items()}
@@ -83,12 +71,8 @@ def _post(url: str, body: bytes, headers: dict[str, str], *, is_local: bool) -> 
     parts = urlsplit(url)
     bind = services().config.bind
     try:
-        if is_local and not services().config.public_url and bind.startswith("unix:"):
-            connection: http.client.HTTPConnection = _UnixConnection(bind.removeprefix("unix:"))
-        elif parts.scheme == "https":
-            connection = http.client.HTTPSConnection(parts.netloc, timeout=_TIMEOUT_S)
-        else:
-            connection = http.client.HTTPConnection(parts.netloc, timeout=_TIMEOUT_S)
+        is_socket = is_local and not services().config.public_url and bind.startswith("unix:")
+        connection = connection_to(bind if is_socket else url, _TIMEOUT_S)
         connection.request("POST", parts.path, body, headers)
         response = connection.getresponse()
         text = response.read(_MAX_ANSWER_BYTES)

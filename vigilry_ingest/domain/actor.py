@@ -22,6 +22,11 @@ def acting_as(name: str) -> Iterator[None]:
         _actor.reset(token)
 
 
+def given_actor() -> str | None:
+    """Return the name of ``acting_as``, or None outside of it."""
+    return _actor.get()
+
+
 def current_actor() -> str:
     """Return the name to record changes under: by default the operating system's user and host."""
     return (_actor.get() or _user_and_host())[:MAX_LENGTH]

@@ -42,6 +42,8 @@ class AdminServer(BaseApplication):  # type: ignore[misc]  # gunicorn's is Any
             "worker_class": "vigilry_ingest.server.workers.ProblemThreadWorker",
             "threads": _THREADS,
             "umask": _UMASK,
+            # Its maximum: names are in the paths.
+            "limit_request_line": 8190,
             "proc_name": "vigilry-admin",
             "forwarded_allow_ips": "",
             "secure_scheme_headers": {},

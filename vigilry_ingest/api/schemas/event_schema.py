@@ -117,7 +117,7 @@ class EventSchema(marshmallow.Schema):
         for name in dict.fromkeys((*self._names(), *data, *messages)):
             pointer = "" if name == SCHEMA else pointer_to(str(name))
             for fault in _flatten(messages.get(name, []), pointer):
-                if fault.code == "unknown_field":
+                if fault.code == "unknown_field" and fault.pointer == pointer:
                     yield Fault(pointer_to(name), fault.code, fault.detail + self._suggestion(name))
                 else:
                     yield fault

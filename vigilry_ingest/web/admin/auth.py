@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from flask import abort, current_app, g
 
+from vigilry_ingest.administration.remote.client import ACTOR_HEADER
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
 from vigilry_ingest.api_keys.admin_lookup import Administrator, RefusedKey
 from vigilry_ingest.domain.actor import MAX_LENGTH, acting_as
@@ -15,8 +16,6 @@ from vigilry_ingest.web.auth import AuthError
 from vigilry_ingest.web.request import IngestRequest, this_request
 
 View = TypeVar("View", bound=Callable[..., object])
-
-ACTOR_HEADER = "X-Vigilry-Actor"
 
 _ACTOR_VARIABLE = "HTTP_X_VIGILRY_ACTOR"
 _PERMISSION = "_permission"

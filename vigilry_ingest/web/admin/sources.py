@@ -40,7 +40,7 @@ def add_source() -> Response:
     return respond(parts().sources.add(SourceSettings(**body), secret), 201)
 
 
-@blueprint.put("/sources/<project>/<name:name>")
+@blueprint.put("/sources/by-name/<project>/<name:name>")
 @permits(SOURCES, records=("source.add", "source.change", "source.rotate", "source.disable", "source.enable"))
 def put_source(project: str, name: str) -> Response:
     """Add a source or change it, by its project and name.
