@@ -6,6 +6,7 @@ import signal
 import pytest
 
 pytest_plugins = [
+    "tests.fixtures.administration",
     "tests.fixtures.brokers",
     "tests.fixtures.databases",
     "tests.fixtures.services",
@@ -49,6 +50,12 @@ def _is_left_out(item: pytest.Item, config: pytest.Config) -> bool:
         return False
     callspec = getattr(item, "callspec", None)
     on_postgresql = callspec is not None and "postgresql" in callspec.params.values()
+    if (
+        callspec is not None
+        and callspec.params.get("through") == "server"
+        and item.get_closest_marker("local")
+    ):
+        return True
     if on_postgresql and item.get_closest_marker("one_database"):
         return True
     needs_postgresql = on_postgresql or "postgres" in item.fixturenames

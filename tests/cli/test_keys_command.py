@@ -29,6 +29,8 @@ from vigilry_ingest.api_keys.registry import list_keys, mint
 from vigilry_ingest.cli.keys import keys_group
 from vigilry_ingest.storage.engine import make_engine
 
+pytestmark = pytest.mark.usefixtures("through")
+
 KEY = re.compile(r"vig_(?:live|test)_[0-9A-Za-z]{36}")
 UNREACHABLE = "postgresql+psycopg://user:hunter2@127.0.0.1:1/none"
 
@@ -179,10 +181,12 @@ def test_any_name_of_a_project_is_listed_as_it_is(fresh_engine: Engine, fresh_da
         ["worker", "--group", b"\xff"],
     ],
 )
+@pytest.mark.local
 def test_what_is_no_text_is_refused_with_the_usage(fresh_database_url: str, words: list[str | bytes]) -> None:
     assert "is not UTF-8" in assert_misuse(*words, DATABASE_URL=fresh_database_url)
 
 
+@pytest.mark.local
 def test_the_curl_line_is_for_the_socket_where_the_service_has_one(fresh_database_url: str) -> None:
     out = flask_well("keys", "mint", "x", DATABASE_URL=fresh_database_url, BIND="unix:///run/a b.sock")
     assert "curl -i --unix-socket '/run/a b.sock' http://localhost/ingest/events " in out
@@ -211,6 +215,7 @@ def test_a_long_name_is_broken_and_not_cut_where_that_makes_the_table_fit(
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.local
 def test_an_encoding_without_a_sign_is_no_reason_to_fail(
     fresh_engine: Engine, fresh_database_url: str, encoding: str
 ) -> None:
@@ -234,23 +239,27 @@ def test_a_label_longer_than_the_database_holds_is_refused(fresh_database_url: s
 
 
 @pytest.mark.parametrize("words", [["x" * 201], ["x", "--environment", "live"]])
+@pytest.mark.local
 def test_a_misuse_of_mint_is_refused_with_the_usage(empty_database_url: str, words: list[str]) -> None:
     assert_misuse("keys", "mint", *words, DATABASE_URL=empty_database_url)
 
 
 @pytest.mark.parametrize("words", [["mint", "x"], ["list"]])
+@pytest.mark.local
 def test_an_unmigrated_database_is_told_in_one_line_that_says_what_to_do(
     empty_database_url: str, words: list[str]
 ) -> None:
     assert "flask db upgrade" in failure_of("keys", *words, DATABASE_URL=empty_database_url)
 
 
+@pytest.mark.local
 def test_an_unreachable_database_is_told_in_one_line_without_its_password() -> None:
     said = failure_of("keys", "list", DATABASE_URL=UNREACHABLE)
     assert "127.0.0.1" in said
     assert "hunter2" not in said
 
 
+@pytest.mark.local
 def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("These are notes, and no database at all.\n" * 100)
@@ -261,12 +270,14 @@ def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path) -> None:
     ("name", "value"),
     [("DATABASE_URL", "user:hunter2@host"), ("REDIS_URL", "hunter2"), ("WORKERZ", "hunter2")],
 )
+@pytest.mark.local
 def test_a_setting_that_cannot_be_used_is_told_in_one_line_without_its_value(name: str, value: str) -> None:
     said = failure_of("keys", "list", **{name: value})
     assert f"VIGILRY_{name}" in said
     assert value not in said
 
 
+@pytest.mark.local
 def test_help_is_readable() -> None:
     assert_readable_help(keys_group)
 

@@ -13,6 +13,8 @@ from vigilry_ingest.api_keys.registry import mint
 from vigilry_ingest.cli.projects import projects_group
 from vigilry_ingest.storage.engine import make_engine
 
+pytestmark = pytest.mark.usefixtures("through")
+
 
 @pytest.fixture
 def url(tmp_path: Any) -> str:
@@ -135,5 +137,6 @@ def test_what_is_mistyped_is_said(url: str) -> None:
         assert_misuse("keys", "mint", "one", "--expires-in-days", days, DATABASE_URL=url)
 
 
+@pytest.mark.local
 def test_the_help_helps() -> None:
     assert_readable_help(projects_group)

@@ -215,6 +215,7 @@ def test_what_is_to_be_erased_must_be_said(project: str, commands: Commands) -> 
     )
 
 
+@pytest.mark.usefixtures("through")
 def test_a_deleted_project_leaves_nothing(
     broker: Valkey, own_engine: Engine, project: str, other: str, commands: Commands
 ) -> None:

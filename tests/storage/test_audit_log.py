@@ -59,6 +59,7 @@ def change(engine: Engine, statement: str) -> None:
         connection.execute(text(statement))
 
 
+@pytest.mark.usefixtures("through")
 def test_an_untouched_log_is_verified(own_engine: Engine, commands: Commands) -> None:
     rows, head, faults = verify(own_engine)
     assert (rows, faults) == (6, ())
@@ -80,6 +81,7 @@ def test_an_altered_field_is_found(own_engine: Engine, column: str) -> None:
         ("id IN (2, 3)", "Rows 2 to 3 are missing."),
     ],
 )
+@pytest.mark.usefixtures("through")
 def test_a_missing_row_is_found(own_engine: Engine, commands: Commands, removed: str, fault: str) -> None:
     change(own_engine, f"DELETE FROM audit_log WHERE {removed}")  # noqa: S608  the test's own text
     assert verify(own_engine).faults == (fault,)
@@ -95,6 +97,7 @@ def test_a_missing_row_is_found_although_the_ids_are_closed_up(own_engine: Engin
     assert verify(own_engine).faults[0].startswith("Row 3 was altered")
 
 
+@pytest.mark.usefixtures("through")
 def test_missing_newest_rows_are_found_by_an_earlier_digest_alone(
     own_engine: Engine, commands: Commands
 ) -> None:
@@ -133,6 +136,7 @@ def test_processes_that_change_something_at_once_make_one_chain(own_engine: Engi
     assert (rows, faults) == (6 + 6 + 2, ())
 
 
+@pytest.mark.usefixtures("through")
 def test_the_list_is_filtered_and_ordered(own_engine: Engine, commands: Commands) -> None:
     with acting_as("ada"):
         project = mint(own_engine, "ada's", "production").project_id

@@ -241,6 +241,7 @@ def add(settings: dict[str, str], path: Path, *options: str, secret: str = SECRE
     return added
 
 
+@pytest.mark.usefixtures("through")
 def test_add_prints_the_url_and_where_it_goes_and_never_the_secret(
     settings: dict[str, str], tmp_path: Path
 ) -> None:
@@ -303,6 +304,7 @@ def typed_on_terminal(typed: str, *words: str, **settings: str) -> str:
         (("--provider", "github"), "", "empty"),
     ],
 )
+@pytest.mark.usefixtures("through")
 def test_a_secret_of_another_form_is_refused_without_being_shown(
     settings: dict[str, str], tmp_path: Path, options: tuple[str, ...], secret: str, hint: str
 ) -> None:
@@ -313,6 +315,7 @@ def test_a_secret_of_another_form_is_refused_without_being_shown(
     assert not secret or secret not in line
 
 
+@pytest.mark.usefixtures("through")
 def test_add_refuses_what_cannot_be_and_says_what_to_do(settings: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text(SECRET)
@@ -336,11 +339,13 @@ def test_add_refuses_what_cannot_be_and_says_what_to_do(settings: dict[str, str]
         assert_misuse("sources", "add", "shop", *given, *options, **settings)
 
 
+@pytest.mark.usefixtures("through")
 def test_unknown_sources_are_named_in_one_line(settings: dict[str, str]) -> None:
     for name in ("show", "disable", "enable", "remove", "test"):
         assert "src_none" in failure_of("sources", name, "src_none", **settings)
 
 
+@pytest.mark.usefixtures("through")
 def test_rotate_disable_enable_and_remove_report_what_they_did(
     settings: dict[str, str], tmp_path: Path
 ) -> None:
@@ -355,6 +360,7 @@ def test_rotate_disable_enable_and_remove_report_what_they_did(
     assert "no sources" in flask_well("sources", "list", **settings)
 
 
+@pytest.mark.usefixtures("through")
 def test_secrets_are_encrypted_again_with_a_new_key(settings: dict[str, str], tmp_path: Path) -> None:
     source_id = add(settings, tmp_path / "secret", "--provider", "github")["source_id"]
     newest = flask_well("secrets", "new-key", **settings).strip()

@@ -110,5 +110,9 @@ class AdminClient:
 def _failure(problem: Mapping[str, Any]) -> Exception:
     faults = problem.get("errors")
     if isinstance(faults, list) and faults:
-        return InvalidEvent([msgspec.convert(fault, Fault, strict=False) for fault in faults])
+        return InvalidEvent([_fault(fault) for fault in faults])
     return AdministrationError(str(problem.get("code", "unknown")), str(problem.get("detail", "no detail")))
+
+
+def _fault(members: Mapping[str, Any]) -> Fault:
+    return Fault(*(str(members.get(name, "")) for name in Fault._fields))
