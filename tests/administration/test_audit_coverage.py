@@ -64,6 +64,7 @@ def change_projects(send: Callable[..., dict[str, Any]], project: str) -> None:
     send(patch, {"archived": True, "name": project}, project=f"{project} renamed")
     send(patch, {"archived": False}, project=project)
     send("POST /admin/keys", {"project": f"{project} of a key"})
+    send("PUT /admin/keys/by-name/<project>/<name:name>", {}, project=project, name="put")
     key = send("POST /admin/keys", {"project": project})["key_id"]
     successor = send("POST /admin/keys/<key_id>/rotate", {}, key_id=key)["key_id"]
     send("POST /admin/keys/<key_id>/revoke", key_id=successor)

@@ -16,7 +16,8 @@ from tests.fixtures.servers.gunicorn import Service
 from tests.fixtures.servers.valkey import Valkey
 from tests.fixtures.servers.waiting import wait_until
 from tests.fixtures.services import NewSender
-from vigilry_ingest.api_keys.projects import NameTaken, UnknownProject, archive, list_projects, rename
+from vigilry_ingest.api_keys.project_lookup import UnknownProject
+from vigilry_ingest.api_keys.projects import NameTaken, archive, list_projects, rename
 from vigilry_ingest.api_keys.registry import (
     ArchivedProject,
     UnknownKey,

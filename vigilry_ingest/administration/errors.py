@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
-from vigilry_ingest.api_keys.projects import NameTaken, UnknownProject
+from vigilry_ingest.api_keys.declared_keys import OtherKey
+from vigilry_ingest.api_keys.project_lookup import UnknownProject
+from vigilry_ingest.api_keys.projects import NameTaken
 from vigilry_ingest.api_keys.registry import ArchivedProject, UnknownKey, UnusableKey
 from vigilry_ingest.webhooks.encryption import CannotDecrypt, NoSecretsKey
 from vigilry_ingest.webhooks.source_settings import (
@@ -33,7 +35,7 @@ def translated_failures() -> Iterator[None]:
         yield
     except (UnknownProject, UnknownKey, UnknownSource) as error:
         raise AdministrationError("not_found", _missing(error)) from error
-    except (NameTaken, ArchivedProject, UnusableKey, AmbiguousSource, OtherProvider) as error:
+    except (NameTaken, ArchivedProject, UnusableKey, OtherKey, AmbiguousSource, OtherProvider) as error:
         raise AdministrationError("conflict", _conflict(error)) from error
     except InvalidSecret as error:
         raise InvalidEvent([Fault("/secret", "invalid", str(error))]) from error

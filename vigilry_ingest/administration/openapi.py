@@ -17,6 +17,7 @@ from vigilry_ingest.administration.requests import (
     AdminSchema,
     AuditQuery,
     DeletionQuery,
+    KeyPutSchema,
     KeyRotationSchema,
     KeySchema,
     PageQuery,
@@ -57,7 +58,7 @@ class Operation(NamedTuple):
 
     Parameters:
         answer: the schema of the response
-        status: of success; another one besides it is ``or_status``
+        status: of success; ``or_status`` is another one, with ``or_answer`` if it has another schema
     """
 
     method: str
@@ -69,6 +70,7 @@ class Operation(NamedTuple):
     query: type[AdminSchema] | None = None
     status: int = 200
     or_status: int | None = None
+    or_answer: str | None = None
 
 
 OPERATIONS = (
@@ -90,6 +92,10 @@ OPERATIONS = (
     ),
     Operation("get", "/admin/keys", "listKeys", "List API keys", "KeyRecordPage", query=ProjectPageQuery),
     Operation("post", "/admin/keys", "mintKey", "Mint an API key", "MintedKey", KeySchema, status=201),
+    Operation(
+        "put", "/admin/keys/by-name/{project}/{name}", "putKey", "Mint an API key unless it exists",
+        "KeyRecord", KeyPutSchema, or_status=201, or_answer="MintedKey",
+    ),
     Operation(
         "post", "/admin/keys/{key_id}/rotate", "rotateKey", "Replace an API key", "RotatedKey",
         KeyRotationSchema, status=201,
@@ -172,7 +178,11 @@ def _described(operation: Operation) -> Json:
     }
     responses = {str(operation.status): success}
     if operation.or_status is not None:
-        responses[str(operation.or_status)] = success | {"description": "It is new."}
+        made = reference(operation.or_answer or operation.answer)
+        responses[str(operation.or_status)] = {
+            "description": "It is new.",
+            "content": {"application/json": {"schema": made}},
+        }
     described: Json = {
         "operationId": operation.id,
         "summary": operation.summary,

@@ -83,12 +83,10 @@ class ProjectChangeSchema(ProjectSettingsSchema):
     name = Name()
 
 
-class KeySchema(AdminSchema):
-    """A new API key."""
+class KeyPutSchema(AdminSchema):
+    """An API key by the name in its URL; the time is that of a new one."""
 
-    project = Name(required=True)
     environment = Choice(ENVIRONMENTS, load_default=ENVIRONMENTS[0])
-    name = Name(is_label=True, load_default=None, allow_none=True)
     expires_in_days = Number(1, MAX_DAYS, load_default=None, allow_none=True)
     scopes = Choices(SCOPES, load_default=list(SCOPES))
     origins = Origins(load_default=list)
@@ -98,6 +96,13 @@ class KeySchema(AdminSchema):
         """Check that a key in a web page may not read."""
         if data.get("origins") and READ in data.get("scopes", ()):
             raise ValidationError({"origins": coded("invalid", "A key in a web page must not read.")})
+
+
+class KeySchema(KeyPutSchema):
+    """A new API key."""
+
+    project = Name(required=True)
+    name = Name(is_label=True, load_default=None, allow_none=True)
 
 
 class KeyRotationSchema(AdminSchema):

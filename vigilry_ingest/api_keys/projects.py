@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
+from vigilry_ingest.api_keys.project_lookup import UnknownProject, find_project
 from vigilry_ingest.api_keys.project_settings import Settings, apply_settings
 from vigilry_ingest.api_keys.registry import ensure_project, is_live
 from vigilry_ingest.domain.event import Quota
@@ -14,10 +14,6 @@ from vigilry_ingest.domain.ids import is_id
 from vigilry_ingest.storage.audit_log import Change, append, changes_on, state_of
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import ApiKey, Project, Source, SourceSecret
-
-
-class UnknownProject(LookupError):
-    """No project has this name or id."""
 
 
 class NameTaken(ValueError):
@@ -142,15 +138,6 @@ def project_id_of(engine: Engine, name_or_id: str) -> str:
         return find_project(session, name_or_id).id
 
 
-def name_of(engine: Engine, project_id: str) -> str:
-    """Return the name of a project.
-
-    Raises UnknownProject, DatabaseError.
-    """
-    with session_on(engine) as session:
-        return find_project(session, project_id).name
-
-
 def delete_project(engine: Engine, project_id: str) -> None:
     """Delete a project with its keys, and its sources with their secrets; its events stay.
 
@@ -166,15 +153,3 @@ def delete_project(engine: Engine, project_id: str) -> None:
         for model in (Source, ApiKey):
             session.execute(delete(model).where(model.project_id == project_id))
         session.execute(delete(Project).where(Project.id == project_id))
-
-
-def find_project(session: Session, name_or_id: str) -> Project:
-    """Return a project by its id or name.
-
-    Raises UnknownProject.
-    """
-    for column in (Project.id, Project.name):
-        project = session.scalars(select(Project).where(column == name_or_id)).one_or_none()
-        if project is not None:
-            return project
-    raise UnknownProject(name_or_id)

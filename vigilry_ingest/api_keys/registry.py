@@ -88,11 +88,11 @@ def mint(
             scopes=stored_scopes(scopes),
             origins=stored_origins(origins),
         )
-        return _mint(session, project, row, now)
+        return add_key(session, project, row, now)
 
 
-def _mint(session: Session, project: Project, row: ApiKey, now: datetime) -> Minted:
-    """Make the key of a row, complete the row and add it."""
+def add_key(session: Session, project: Project, row: ApiKey, now: datetime) -> Minted:
+    """Make the key of a row, complete the row and add it in a session of ``changes_on``."""
     key = new_key(row.environment)
     row.id = new_id("key")
     row.project_id = project.id
@@ -129,7 +129,7 @@ def rotate(engine: Engine, key_id: str, *, grace: timedelta, lifetime: timedelta
             scopes=row.scopes,
             origins=row.origins,
         )
-        successor = _mint(session, row.project, new_row, now)
+        successor = add_key(session, row.project, new_row, now)
         return Rotated(successor, row.id, row.expires_at, younger_key_id)
 
 

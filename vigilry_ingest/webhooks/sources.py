@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from vigilry_ingest.api_keys.projects import find_project
+from vigilry_ingest.api_keys.project_lookup import find_project
 from vigilry_ingest.api_keys.registry import ArchivedProject
 from vigilry_ingest.domain.ids import new_id
 from vigilry_ingest.storage.audit_log import Change, append, changes_on, recorded, state_of

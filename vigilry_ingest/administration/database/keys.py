@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from vigilry_ingest.administration.errors import translated_failures
 from vigilry_ingest.administration.protocols import KeySettings
 from vigilry_ingest.administration.records import KeyRecord, MintedKey, Page, RotatedKey
+from vigilry_ingest.api_keys.declared_keys import put_key
 from vigilry_ingest.api_keys.projects import project_id_of
 from vigilry_ingest.api_keys.registry import Minted, list_keys, mint, revoke, rotate
 from vigilry_ingest.api_keys.restrictions import origins_of, scopes_of
@@ -44,6 +45,21 @@ class DatabaseKeys:
                 origins=settings.origins,
             )
         return MintedKey(**self._members(minted))
+
+    def put(self, settings: KeySettings) -> MintedKey | KeyRecord:
+        """Make a key, unless the project has a live one of its name, which is returned instead."""
+        lifetime = settings.lifetime
+        with translated_failures():
+            done = put_key(
+                self._engine,
+                settings.project,
+                settings.name or "",
+                settings.environment,
+                expires_at=None if lifetime is None else datetime.now(UTC) + lifetime,
+                scopes=settings.scopes,
+                origins=settings.origins,
+            )
+        return key_record(done) if isinstance(done, ApiKey) else MintedKey(**self._members(done))
 
     def rotate(self, key_id: str, *, grace: timedelta, lifetime: timedelta | None) -> RotatedKey:
         """Make the successor of a key, which expires after ``grace``."""

@@ -6,7 +6,15 @@ from typing import Any
 from flask import Blueprint, Response
 
 from vigilry_ingest.administration.protocols import KeySettings
-from vigilry_ingest.administration.requests import KeyRotationSchema, KeySchema, ProjectPageQuery
+from vigilry_ingest.administration.records import MintedKey
+from vigilry_ingest.administration.request_fields import label_fault
+from vigilry_ingest.administration.requests import (
+    KeyPutSchema,
+    KeyRotationSchema,
+    KeySchema,
+    ProjectPageQuery,
+)
+from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
 from vigilry_ingest.api_keys.admin_keys import KEYS, PROJECTS, READ
 from vigilry_ingest.web.admin.auth import permits, this_administrator
 from vigilry_ingest.web.admin.exchange import body_of, query_of, respond
@@ -32,6 +40,21 @@ def mint_key() -> Response:
         parts().projects.get(body["project"])
     settings = KeySettings(lifetime=_lifetime(body), **body)
     return respond(parts().keys.mint(settings), 201)
+
+
+@blueprint.put("/keys/by-name/<project>/<name:name>")
+@permits(KEYS, records=("key.mint",))
+def put_key(project: str, name: str) -> Response:
+    """Mint a key unless the project has a live one of this name.
+
+    Responds with 201 and the key if it is new, and with 200 and what is known of it otherwise.
+    """
+    if fault := label_fault(name):
+        raise InvalidEvent([Fault("", "invalid", f"The name in the path {fault}")])
+    body = body_of(KeyPutSchema())
+    settings = KeySettings(project=project, name=name, lifetime=_lifetime(body), **body)
+    done = parts().keys.put(settings)
+    return respond(done, 201 if isinstance(done, MintedKey) else 200)
 
 
 @blueprint.post("/keys/<key_id>/rotate")
