@@ -1,7 +1,8 @@
 r"""Patterns of secrets and personal data in texts.
 
-RE2 searches in a time that is linear in the text, for all patterns at once. It has no look-around assertions,
-so what a candidate must be beyond its form is checked by a function. No candidate contains a NUL.
+RE2 searches for all patterns at once, in a time that is linear in the text. It has no look-around assertions,
+so a function checks what a candidate must be beyond its form. No candidate contains a NUL. All have a
+bounded length, because a search goes on until nothing that begins earlier can match; functions read the rest.
 """
 
 import re
@@ -10,14 +11,11 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import NamedTuple
 
-from stdnum import iban, luhn, numdb
+from stdnum import luhn, numdb
+from stdnum.iso7064 import mod_97_10
 
 # Of a text and the span of a candidate: where the value ends that starts with the candidate, or None.
 Check = Callable[[bytes, int, int], int | None]
-
-
-def _always(_text: bytes, _start: int, end: int) -> int:
-    return end
 
 
 class Pattern(NamedTuple):
@@ -29,7 +27,7 @@ class Pattern(NamedTuple):
     """
 
     candidate: bytes
-    check: Check = _always
+    check: Check
 
 
 # Visa, Mastercard, American Express, Diners Club and JCB, Discover and UnionPay.
@@ -58,14 +56,24 @@ def _end_of_card_as_number(text: bytes, start: int, end: int) -> int | None:
     return None if is_part else _end_of_card(text, start, end)
 
 
+_DOMAIN = re.compile(rb"@(?:[^.]{1,63}\.)+[^.0-9][^.]{1,62}")
+
+
+def _end_of_email(text: bytes, start: int, end: int) -> int | None:
+    """Check that the domain has a top level, without what ends the sentence."""
+    end = start + len(text[start:end].rstrip(b".-"))
+    domain = _DOMAIN.match(text, text.index(b"@", start), end)
+    return domain and domain.end()
+
+
 def _end_of_iban(text: bytes, start: int, _end: int) -> int | None:
-    """Check the length, the form and the check digits (ISO 13616)."""
+    """Check the length and the check digits (ISO 13616)."""
     missing = _iban_characters(text[start : start + 2].decode())
     for position in range(start, min(start + 2 * missing, len(text))):
         missing -= text[position] not in _SEPARATORS
         if missing == 0:
-            candidate = text[start : position + 1].decode("latin-1")
-            return position + 1 if iban.is_valid(candidate, check_country=False) else None
+            number = text[start : position + 1].translate(None, _SEPARATORS).decode("latin-1")
+            return position + 1 if mod_97_10.is_valid(number[4:] + number[:4]) else None
     return None
 
 
@@ -105,9 +113,30 @@ def _end_of_ipv6(text: bytes, start: int, end: int) -> int | None:
     return end
 
 
-def _end_of_private_key(text: bytes, start: int, end: int) -> int:
-    last_line = re.compile(rb"-----END [A-Z ]+-----").search(text, start, end)
-    return last_line.end() if last_line else end
+# RFC 7519: a header, which is a JSON object in base64url, a payload and a signature; five parts if encrypted.
+_REST_OF_JWT = re.compile(rb"[\w-]{0,4000}\.[\w-]+(?:\.[\w-]*){0,3}")
+_REST_OF_KEY = re.compile(rb"[\w+/=-]*")
+_REST_OF_PRIVATE_KEY = re.compile(rb"[\w+/=\s:,.-]*")
+_LAST_LINE = re.compile(rb"-----END [A-Z ]+-----")
+
+
+def _end_of_jwt(text: bytes, _start: int, end: int) -> int | None:
+    rest = _REST_OF_JWT.match(text, end)
+    return rest and rest.end()
+
+
+def _end_of_key(text: bytes, _start: int, end: int) -> int | None:
+    rest = _REST_OF_KEY.match(text, end)
+    return rest and rest.end()
+
+
+def _end_of_private_key(text: bytes, _start: int, end: int) -> int | None:
+    rest = _REST_OF_PRIVATE_KEY.match(text, end)
+    if rest is None:
+        return None
+    start_of_last = text.find(b"-----END ", end, rest.end())
+    last_line = _LAST_LINE.match(text, start_of_last) if start_of_last != -1 else None
+    return last_line.end() if last_line else rest.end()
 
 
 _CARD = (
@@ -115,9 +144,7 @@ _CARD = (
     rb"|[0-9]{3} (?:[0-9]{6} [0-9]{4,5}|[0-9]{4} [0-9]{4} [0-9]{4}(?: [0-9]{3})?)"
     rb"|[0-9]{3}-(?:[0-9]{6}-[0-9]{4,5}|[0-9]{4}-[0-9]{4}-[0-9]{4}(?:-[0-9]{3})?))\b"
 )
-_EMAIL = (
-    rb"[\w.+%'\x80-\xff-]+@(?:[A-Za-z0-9\x80-\xff-]{1,63}\.)+[A-Za-z\x80-\xff][A-Za-z0-9\x80-\xff-]{1,62}"
-)
+_EMAIL = rb"[\w.+%'\x80-\xff-]{1,64}@[A-Za-z0-9.\x80-\xff-]{4,255}"
 _GROUP = rb"[0-9A-Fa-f]{1,4}"
 _IPV6 = (
     rb"\b" + _GROUP + rb"(?::" + _GROUP + rb"){7}"
@@ -125,25 +152,24 @@ _IPV6 = (
 )
 _SECRET_KEY = (
     rb"vig_(?:live|test|admin)_[0-9A-Za-z]{36}"
-    rb"|[spr]k_(?:live|test)_[0-9A-Za-z]{10,}"
-    rb"|whsec_[0-9A-Za-z+/=]{16,}"
-    rb"|gh[pousr]_[0-9A-Za-z]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,}"
-    rb"|xox[a-z]-[\w-]{10,}|xapp-[\w-]{10,}"
+    rb"|[spr]k_(?:live|test)_[0-9A-Za-z]{10}"
+    rb"|whsec_[0-9A-Za-z+/=]{16}"
+    rb"|gh[pousr]_[0-9A-Za-z]{36}|github_pat_\w{22}|glpat-[\w-]{20}"
+    rb"|xox[a-z]-[\w-]{10}|xapp-[\w-]{10}"
     rb"|A(?:KI|SI)A[0-9A-Z]{16}|AIza[\w-]{35}"
-    rb"|\bsk-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|npm_[0-9A-Za-z]{36}|pypi-[\w-]{16,}"
+    rb"|\bsk-[\w-]{20}|SG\.[\w-]{16,64}\.[\w-]{16}|npm_[0-9A-Za-z]{36}|pypi-[\w-]{16}"
 )
 
 # Where two patterns have a candidate at the same place, the first is taken.
 PATTERNS: Mapping[str, Sequence[Pattern]] = {
     "card-number": [Pattern(_CARD, _end_of_card)],
-    "email": [Pattern(_EMAIL)],
+    "email": [Pattern(_EMAIL, _end_of_email)],
     "iban": [Pattern(rb"\b[A-Z]{2}[0-9]{2}", _end_of_iban)],
     "ip": [Pattern(rb"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b", _end_of_ipv4), Pattern(_IPV6, _end_of_ipv6)],
-    # RFC 7519; the header is a JSON object in base64url.
-    "jwt": [Pattern(rb"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*){0,3}")],
+    "jwt": [Pattern(rb"\beyJ[\w-]{8}", _end_of_jwt)],
     "api-key": [
-        Pattern(_SECRET_KEY),
-        Pattern(rb"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\w+/=\s:,.-]*", _end_of_private_key),
+        Pattern(_SECRET_KEY, _end_of_key),
+        Pattern(rb"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----", _end_of_private_key),
     ],
 }
 """The patterns by name."""

@@ -8,7 +8,7 @@ PLACEHOLDER = b"[scrubbed]"
 PLACEHOLDER_STRING = b'"' + PLACEHOLDER + b'"'
 """The same as a JSON string."""
 
-MAX_CHECKS = 20_000
+MAX_CHECKS = 5_000
 """Upper bound on the values of an event that are looked at, because each takes a step of the interpreter."""
 
 # A shorter value would be found in texts that have nothing to do with it.

@@ -11,10 +11,12 @@ from vigilry_ingest.domain.scrubbing.tally import PLACEHOLDER, Tally
 SEPARATOR = b"\0"
 """Puts texts together, so that they are searched at once: nothing that is replaced contains it."""
 
-# What follows the beginning of a name, as in a query, a header, a command line, or JSON within a text:
+# What follows the first word of a field, as in a query, a header, a command line, or JSON within a text:
 # name=value, name: value, "name": "a value".
-_ASSIGNED = rb"""[\w.\x80-\xff-]*["'\]\\]{0,3}[ \t]*[=:]"""
-_NAME = re.compile(rb"[\w.\x80-\xff-]+")
+_ASSIGNED = rb"""[\w.\x80-\xff-]{0,60}["'\]\\]{0,3}[ \t]*[=:]"""
+_IN_NAMES = bytes(byte for byte in range(256) if byte >= 0x80 or chr(byte).isalnum() or byte in b"_.-")
+_AFTER_NAMES = b"=: \t\"']\\"
+_MAX_NAME_START = 60
 # It ends with its line at the latest.
 _VALUE = re.compile(
     rb"""[ \t]*+(?:(?i:bearer|basic|digest|token)[ ]++)?"""
@@ -39,7 +41,7 @@ class TextScrubber:
         self._fields = fields
         self._placeholder = placeholder
         self._checks = [pattern.check for pattern in patterns]
-        assigned = rb"[\w.\x80-\xff-]*" + fields.expression + _ASSIGNED
+        assigned = fields.expression + _ASSIGNED
         self._search = search_for([*(pattern.candidate for pattern in patterns), assigned])
 
     def scrub_all(self, texts: Sequence[bytes], tally: Tally) -> Sequence[bytes]:
@@ -73,8 +75,10 @@ class TextScrubber:
             value_end = self._checks[number](text, start, end)
             tally.replaced += value_end is not None
             return (start + 1, start + 1) if value_end is None else (start, value_end)
-        name, value = _NAME.match(text, start), _VALUE.match(text, end)
-        if name is None or value is None or not self._fields.match(name[0]):
+        before = text[max(start - _MAX_NAME_START, 0) : start]
+        name = before[len(before.rstrip(_IN_NAMES)) :] + text[start:end].rstrip(_AFTER_NAMES)
+        value = _VALUE.match(text, end)
+        if value is None or not self._fields.match(name):
             return end, end
         group = "quoted" if value["bare"] is None else "bare"
         if value[group].lower() in _KEPT:
