@@ -8,6 +8,7 @@ import pytest
 
 from tests.deploy.test_files import DEPLOY
 from tests.fixtures.kubernetes import COMPONENT, KUBERNETES, Manifests, Object
+from vigilry_ingest.config.settings import Config, ConfigError
 
 pytestmark = pytest.mark.one_database
 
@@ -92,6 +93,8 @@ def test_every_pod_can_write_to_tmp_alone_and_only_a_little(base: Manifests) -> 
 def test_no_variable_of_a_service_becomes_an_unknown_setting(rendered: Manifests) -> None:
     for name, pod in rendered.pods().items():
         assert pod.spec["enableServiceLinks"] is False, name
+    with pytest.raises(ConfigError, match="VIGILRY_WEB_PORT is not a setting"):
+        Config.from_environ({"VIGILRY_WEB_PORT": "tcp://192.0.2.1:80"})
 
 
 def test_every_container_has_requests_and_limits_of_cpu_and_memory(rendered: Manifests) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.fixtures.kubernetes import KUBERNETES, Manifests
 from tests.fixtures.kubernetes_pods import Cluster, require_read_only, touch
 from tests.fixtures.kubernetes_secrets import documented_secrets
+from tests.fixtures.load import Load
 from tests.fixtures.scrape import parse, scrape
 from tests.fixtures.sender import EXAMPLES
 from tests.fixtures.servers.gunicorn import ROOT, Service
@@ -152,12 +153,15 @@ def test_the_service_takes_no_more_memory_than_it_requests(cluster: Cluster, web
     assert taken < cluster.manifests.pod("web").request("memory"), taken
 
 
-def test_a_pod_that_ends_is_unready_and_serves_until_it_has_drained(cluster: Cluster, web: Service) -> None:
-    key = mint(cluster, "drain")
-    with cluster.web() as ending:
+def test_a_pod_that_ends_is_unready_and_fails_no_request_of_a_proxy_that_does_not_know_yet(
+    cluster: Cluster, web: Service
+) -> None:
+    key = mint(cluster, "drain")["X-Api-Key"]
+    with cluster.web() as ending, Load(ending.url, key, pause_s=0.01) as load:
         os.kill(ending.pid, signal.SIGTERM)
         wait_until(lambda: probe(ending, "/health/ready") == 503, 5, "the pod is unready")
+        accepted = load.outcomes()[202]
+        wait_until(lambda: load.outcomes()[202] > accepted + 100, 10, "it still accepts events")
         assert probe(ending, "/health/live") == httpx.codes.OK
         assert probe(web, "/health/ready") == httpx.codes.OK
-        with ending.client(headers=key, timeout=10.0) as client:
-            assert client.post("/ingest/events", json=EXAMPLES["events"]).status_code == httpx.codes.ACCEPTED
+    assert load.outcomes().keys() == {202}

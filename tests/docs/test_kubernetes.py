@@ -146,6 +146,19 @@ def test_the_table_of_files_is_complete() -> None:
     assert sorted(listed) == sorted(path.name for path in (KUBERNETES / "base").iterdir())
 
 
+def test_the_trial_needs_no_more_than_the_page_says(trial: Manifests) -> None:
+    found = re.search(r"\| the trial \| .*; (\d+) cores and (\d+) GiB of memory \|", TEXT)
+    assert found is not None
+    scalers = trial.of("HorizontalPodAutoscaler")
+    replicas = {name: scalers[name]["spec"]["minReplicas"] if name in scalers else 1 for name in trial.pods()}
+    needed = {
+        resource: sum(pod.request(resource) * replicas[name] for name, pod in trial.pods().items())
+        for resource in ("cpu", "memory")
+    }
+    assert needed["cpu"] <= int(found[1])
+    assert needed["memory"] <= int(found[2]) << 30
+
+
 def test_the_table_of_scaling_has_the_numbers_of_the_base(trial: Manifests) -> None:
     for component, name in (("web", "web"), ("worker", "workers")):
         spec = trial.of("HorizontalPodAutoscaler")[f"vigilry-{component}"]["spec"]
