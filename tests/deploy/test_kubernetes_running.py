@@ -72,13 +72,13 @@ def web(cluster: Cluster) -> Iterator[Service]:
     """Start the pods before the tables exist, as Kubernetes may, and run the Job then."""
     with cluster.web() as web, cluster.worker() as worker:
         with web.client(timeout=5.0) as client:
-            assert client.get("/health/live").status_code == httpx.codes.OK
-            unready = client.get("/health/ready")
+            unready = client.get(cluster.probe_path("web", "startupProbe"))
         assert (unready.status_code, unready.json()["checks"]["keyStore"]) == (503, "not_migrated")
         worker.wait_for(cluster.is_worker_probed_well, "its probe succeeds", ignoring=(httpx.TransportError,))
         _, *command = cluster.manifests.pod("migrate").container["command"]
         cluster.flask("migrate", *command)
-        web.wait_for(lambda: probe(web, "/health/ready") == httpx.codes.OK, "the service is ready")
+        started = cluster.probe_path("web", "startupProbe")
+        web.wait_for(lambda: probe(web, started) == httpx.codes.OK, "the service is ready")
         yield web
         # It has not exited meanwhile.
         assert worker.alive, worker.log_text()
@@ -153,15 +153,27 @@ def test_the_service_takes_no_more_memory_than_it_requests(cluster: Cluster, web
     assert taken < cluster.manifests.pod("web").request("memory"), taken
 
 
-def test_a_pod_that_ends_is_unready_and_fails_no_request_of_a_proxy_that_does_not_know_yet(
-    cluster: Cluster, web: Service
+def test_a_pod_stays_in_the_service_without_its_broker_and_answers_for_itself(
+    cluster: Cluster, web: Service, broker: Valkey
 ) -> None:
+    with web.client(headers=mint(cluster, "patient"), timeout=10.0) as client:
+        broker.freeze()
+        try:
+            assert probe(web, cluster.probe_path("web", "readinessProbe")) == httpx.codes.OK
+            refused = client.post("/ingest/events", json=EXAMPLES["events"])
+        finally:
+            broker.thaw()
+    assert (refused.status_code, refused.json()["code"]) == (503, "broker_timeout")
+    assert refused.headers["Retry-After"]
+
+
+@pytest.mark.usefixtures("web")
+def test_a_pod_that_ends_fails_no_request_of_a_proxy_that_does_not_know_yet(cluster: Cluster) -> None:
     key = mint(cluster, "drain")["X-Api-Key"]
     with cluster.web() as ending, Load(ending.url, key, pause_s=0.01) as load:
         os.kill(ending.pid, signal.SIGTERM)
-        wait_until(lambda: probe(ending, "/health/ready") == 503, 5, "the pod is unready")
+        wait_until(lambda: probe(ending, "/health/ready") == 503, 5, "the pod drains")
         accepted = load.outcomes()[202]
         wait_until(lambda: load.outcomes()[202] > accepted + 100, 10, "it still accepts events")
-        assert probe(ending, "/health/live") == httpx.codes.OK
-        assert probe(web, "/health/ready") == httpx.codes.OK
+        assert probe(ending, cluster.probe_path("web", "livenessProbe")) == httpx.codes.OK
     assert load.outcomes().keys() == {202}
