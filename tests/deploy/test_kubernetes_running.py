@@ -71,7 +71,7 @@ def cluster(
 def web(cluster: Cluster) -> Iterator[Service]:
     """Start the pods before the tables exist, as Kubernetes may, and run the Job then."""
     with cluster.web() as web, cluster.worker() as worker:
-        with web.client(timeout=5.0) as client:
+        with web.client(timeout=15.0) as client:
             unready = client.get(cluster.probe_path("web", "startupProbe"))
         assert (unready.status_code, unready.json()["checks"]["keyStore"]) == (503, "not_migrated")
         worker.wait_for(cluster.is_worker_probed_well, "its probe succeeds", ignoring=(httpx.TransportError,))
@@ -85,7 +85,7 @@ def web(cluster: Cluster) -> Iterator[Service]:
 
 
 def probe(web: Service, path: str) -> int:
-    with web.client(timeout=5.0) as client:
+    with web.client(timeout=15.0) as client:
         return client.get(path).status_code
 
 
@@ -163,7 +163,9 @@ def test_a_pod_stays_in_the_service_without_its_broker_and_answers_for_itself(
             refused = client.post("/ingest/events", json=EXAMPLES["events"])
         finally:
             broker.thaw()
-    assert (refused.status_code, refused.json()["code"]) == (503, "broker_timeout")
+    assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    # The latter when it could not even be sent.
+    assert refused.json()["code"] in {"broker_timeout", "broker_unavailable"}
     assert refused.headers["Retry-After"]
 
 
