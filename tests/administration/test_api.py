@@ -55,6 +55,21 @@ def test_all_faults_of_a_body_are_listed_with_their_pointers(admin: httpx.Client
     assert faults(admin.post("/admin/sources", json=fixed)) == {"/options": "invalid"}
 
 
+@pytest.mark.parametrize(
+    ("scrubbing", "pointer"),
+    [
+        ({"fields": ["a/b"]}, "/scrubbing"),
+        ({}, "/scrubbing"),
+        ({"fields": "x"}, "/scrubbing/fields"),
+        ({"patterns": ["x"]}, "/scrubbing/patterns"),
+        ({"fields": ["x"], "colour": 1}, "/scrubbing/colour"),
+        ([], "/scrubbing"),
+    ],
+)
+def test_rules_of_scrubbing_are_checked(admin: httpx.Client, scrubbing: object, pointer: str) -> None:
+    assert list(faults(admin.put("/admin/projects/x", json={"scrubbing": scrubbing}))) == [pointer]
+
+
 def test_a_query_is_checked_like_a_body(admin: httpx.Client) -> None:
     assert faults(admin.get("/admin/projects?limit=0&page=2")) == {
         "/limit": "out_of_range", "/page": "unknown_field",

@@ -14,6 +14,7 @@ from vigilry_ingest.storage.audit_queries import verify
 from vigilry_ingest.webhooks.encryption import new_key
 
 SECRETS = ("whsec_first_of_the_routes", "whsec_second_of_the_routes", "whsec_third_of_the_routes")
+SCRUBBING = {"fields": ["*password*"], "patterns": ["jwt"]}
 CHANGING = {route: actions for route, actions in ROUTES.items() if actions}
 
 
@@ -57,9 +58,16 @@ class Routes:
 def change_projects(send: Callable[..., dict[str, Any]], project: str) -> None:
     """Send the requests of projects and keys."""
     put, patch = "PUT /admin/projects/<name:project>", "PATCH /admin/projects/<name:project>"
-    send(put, {"per_second": 5, "retention_days": 3, "archived": True}, project=project)
+    send(
+        put, {"per_second": 5, "retention_days": 3, "scrubbing": SCRUBBING, "archived": True}, project=project
+    )
     send(put, {"archived": False}, project=project)
-    settings = {"bytes_per_second": 5, "retention_days": None, "name": f"{project} renamed"}
+    settings = {
+        "bytes_per_second": 5,
+        "retention_days": None,
+        "scrubbing": None,
+        "name": f"{project} renamed",
+    }
     send(patch, settings, project=project)
     send(patch, {"archived": True, "name": project}, project=f"{project} renamed")
     send(patch, {"archived": False}, project=project)

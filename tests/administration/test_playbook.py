@@ -12,7 +12,15 @@ from vigilry_ingest.storage.audit_queries import AuditFilter, newest_entries
 # As a playbook of Ansible or a module of Terraform sends them: what is put where.
 PLAYBOOK: list[tuple[str, dict[str, Any]]] = [
     ("projects/shop", {"per_second": 200, "bytes_per_second": 2_000_000, "retention_days": 90}),
-    ("projects/site", {"per_second": 20, "burst": 100, "retention_days": 14}),
+    (
+        "projects/site",
+        {
+            "per_second": 20,
+            "burst": 100,
+            "retention_days": 14,
+            "scrubbing": {"fields": ["*password*", "cvc"], "patterns": ["jwt", "card-number"]},
+        },
+    ),
     ("projects/old%20site", {"archived": True, "retention_days": 0}),
     ("projects/a%2Fb%3F%C3%A9", {}),
     ("projects/shop", {"retention_days": 90}),

@@ -24,6 +24,7 @@ from vigilry_ingest.administration.request_fields import (
     Flag,
     Moment,
     Name,
+    Names,
     Nested,
     Number,
     Origins,
@@ -58,7 +59,7 @@ def record_schemas() -> dict[str, Json]:
 
 def body_schema(schema: type[EventSchema]) -> Json:
     """Return the schema of a request body."""
-    members = schema().load_fields
+    members = {field.data_key or name: field for name, field in schema().load_fields.items()}
     required = [name for name, field in members.items() if field.required]
     body: Json = {"type": "object", "properties": {name: _value(field) for name, field in members.items()}}
     return body | ({"required": required} if required else {}) | {"additionalProperties": False}
@@ -104,7 +105,10 @@ def _schema_of(field: fields.Field[Any]) -> Json:
         case Choice():
             return {"type": "string", "enum": list(field.choices)}
         case Choices():
-            return _array({"type": "string", "enum": list(field.choices)}) | {"minItems": 1}
+            items = {"type": "string", "enum": list(field.choices)}
+            return _array(items) | ({} if field.may_be_empty else {"minItems": 1})
+        case Names():
+            return _array({"type": "string", "minLength": 1, "maxLength": 60})
         case Origins():
             return _array({"type": "string", "examples": ["https://shop.example"]})
         case Severities():

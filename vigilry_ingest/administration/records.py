@@ -18,6 +18,7 @@ class ProjectRecord(msgspec.Struct, frozen=True, kw_only=True):
     burst: int | None
     bytes_per_second: int | None
     retention_days: int | None
+    scrubbing: dict[str, list[str]] | None
     created_at: datetime
     archived_at: datetime | None
 

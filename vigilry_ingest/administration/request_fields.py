@@ -123,15 +123,26 @@ class Choice(AdminField):
         return value
 
 
-class Choices(AdminField):
-    """A list of some strings, at least one."""
-
-    def __init__(self, choices: tuple[str, ...], **options: Any) -> None:
-        super().__init__(**options)
-        self.choices = choices
+class Names(AdminField):
+    """A list of names of fields."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> list[str]:  # noqa: ARG002  marshmallow's signature
-        if not isinstance(value, list) or not value or any(each not in self.choices for each in value):
+        if not isinstance(value, list) or any(not isinstance(each, str) for each in value):
+            raise ValidationError(coded("wrong_type", "Must be a list of strings."))
+        return value
+
+
+class Choices(AdminField):
+    """A list of some strings, at least one unless it ``may_be_empty``."""
+
+    def __init__(self, choices: tuple[str, ...], *, may_be_empty: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.choices = choices
+        self.may_be_empty = may_be_empty
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_options: Any) -> list[str]:  # noqa: ARG002  marshmallow's signature
+        is_given = isinstance(value, list) and (value or self.may_be_empty)
+        if not is_given or any(each not in self.choices for each in value):
             raise ValidationError(coded("not_allowed", f"Must be a list of {', '.join(self.choices)}."))
         return [choice for choice in self.choices if choice in value]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from marshmallow import ValidationError, validates_schema
+from marshmallow import ValidationError, post_load, validates_schema
 
 from vigilry_ingest.administration.request_fields import (
     Choice,
@@ -12,6 +12,7 @@ from vigilry_ingest.administration.request_fields import (
     Flag,
     Moment,
     Name,
+    Names,
     Nested,
     Number,
     Origins,
@@ -24,6 +25,8 @@ from vigilry_ingest.api.schemas.json_object import MalformedJson
 from vigilry_ingest.api_keys.format import ENVIRONMENTS
 from vigilry_ingest.api_keys.restrictions import READ, SCOPES
 from vigilry_ingest.domain.json_object import JsonObject
+from vigilry_ingest.domain.scrubbing.patterns import PATTERNS
+from vigilry_ingest.domain.scrubbing.rules import InvalidRules, ScrubbingRules
 from vigilry_ingest.webhooks.providers import PROVIDER_NAMES, provider_of
 
 # One event per microsecond, the resolution of the broker's clock.
@@ -61,6 +64,21 @@ class AdminSchema(EventSchema):
         return self._load(members)
 
 
+class ScrubbingSchema(AdminSchema):
+    """What is replaced in events; see ``ScrubbingRules``."""
+
+    fields_ = Names(data_key="fields", load_default=list)
+    patterns = Choices(tuple(PATTERNS), may_be_empty=True, load_default=list)
+
+    @post_load
+    def check_rules(self, data: Mapping[str, Any], **_options: Any) -> dict[str, Any]:
+        """Return the rules as they are stored."""
+        try:
+            return ScrubbingRules.checked(data["fields_"], data["patterns"]).to_stored()
+        except InvalidRules as error:
+            raise ValidationError(coded("invalid", str(error))) from error
+
+
 class ProjectSettingsSchema(AdminSchema):
     """Settings of a project; one that is absent stays as it is, except that limits are given together."""
 
@@ -68,6 +86,7 @@ class ProjectSettingsSchema(AdminSchema):
     burst = Number(1, MAX_RATE, allow_none=True)
     bytes_per_second = Number(1, MAX_BYTE_RATE, allow_none=True)
     retention_days = Number(0, MAX_DAYS, allow_none=True)
+    scrubbing = Nested(ScrubbingSchema, allow_none=True)
     archived = Flag()
 
     @validates_schema(skip_on_field_errors=False)

@@ -55,10 +55,15 @@ def _set_retention(project: Project, settings: Settings) -> None:
     project.retention_days = settings["retention_days"]
 
 
+def _set_scrubbing(project: Project, settings: Settings) -> None:
+    project.scrubbing = settings["scrubbing"]
+
+
 _GROUPS = (
     _Group(("name",), lambda _: "project.rename", _set_name),
     _Group(("per_second", "burst", "bytes_per_second"), lambda _: "project.limit", _set_limits),
     _Group(("retention_days",), lambda _: "project.retain", _set_retention),
+    _Group(("scrubbing",), lambda _: "project.scrub", _set_scrubbing),
     _Group(
         ("archived",),
         lambda settings: "project.archive" if settings["archived"] else "project.unarchive",

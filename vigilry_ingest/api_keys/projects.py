@@ -11,6 +11,7 @@ from vigilry_ingest.api_keys.project_settings import Settings, apply_settings
 from vigilry_ingest.api_keys.registry import ensure_project, is_live
 from vigilry_ingest.domain.event import Quota
 from vigilry_ingest.domain.ids import is_id
+from vigilry_ingest.domain.scrubbing.rules import ScrubbingRules
 from vigilry_ingest.storage.audit_log import Change, append, changes_on, state_of
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import ApiKey, Project, Source, SourceSecret
@@ -117,6 +118,14 @@ def retain(engine: Engine, name_or_id: str, days: int | None) -> Project:
     Raises UnknownProject, DatabaseError.
     """
     return change_project(engine, name_or_id, {"retention_days": days})
+
+
+def scrub(engine: Engine, name_or_id: str, rules: ScrubbingRules | None) -> Project:
+    """Set what is replaced in a project's events before they are published; None for nothing.
+
+    Raises UnknownProject, DatabaseError.
+    """
+    return change_project(engine, name_or_id, {"scrubbing": None if rules is None else rules.to_stored()})
 
 
 def retention_by_project(engine: Engine) -> dict[str, int]:

@@ -22,12 +22,13 @@ from vigilry_ingest.cli.output import (
 )
 from vigilry_ingest.cli.project_deletion import delete_project_command
 from vigilry_ingest.cli.project_retention import retain_command
+from vigilry_ingest.cli.project_scrubbing import scrub_command
 from vigilry_ingest.cli.recording import records
 
 Arguments = ParamSpec("Arguments")
 
 projects_group = Group("projects", help="Manage projects.")
-for _command in (retain_command, delete_project_command):
+for _command in (retain_command, scrub_command, delete_project_command):
     projects_group.add_command(_command)
 
 

@@ -137,6 +137,7 @@ def project_record(project: Project) -> ProjectRecord:
         burst=project.burst,
         bytes_per_second=project.bytes_per_second,
         retention_days=project.retention_days,
+        scrubbing=project.scrubbing,
         created_at=project.created_at,
         archived_at=project.archived_at,
     )

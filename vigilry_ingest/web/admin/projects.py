@@ -20,7 +20,7 @@ from vigilry_ingest.web.admin.parts import parts
 blueprint = Blueprint("projects", __name__)
 
 _PROJECT = "/projects/<name:project>"
-_SETTINGS = ("project.limit", "project.retain", "project.archive", "project.unarchive")
+_SETTINGS = ("project.limit", "project.retain", "project.scrub", "project.archive", "project.unarchive")
 
 
 @blueprint.get("/projects")
