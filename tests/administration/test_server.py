@@ -9,6 +9,7 @@ from tests.fixtures.commands import Commands
 from tests.fixtures.flask_commands import assert_readable_help
 from tests.fixtures.sender import EXAMPLES, assert_refused
 from tests.fixtures.servers.admin import AdminApi, an_admin_key
+from tests.fixtures.servers.units import command_of
 from vigilry_ingest.app import create_admin_app, create_app
 from vigilry_ingest.cli.admin import admin_group
 from vigilry_ingest.cli.admin_keys import admin_keys_group
@@ -69,6 +70,15 @@ def test_a_unix_socket_is_for_the_user_and_the_group_alone(
         mode = Path(api.bind.removeprefix("unix:")).stat().st_mode
         assert stat.S_IMODE(mode) == 0o660
     engine.dispose()
+
+
+def test_the_unit_s_command_serves_it_and_ends_well(settings: dict[str, str | int]) -> None:
+    with AdminApi(settings) as api:
+        assert command_of("vigilry-admin.service")[1:] == api.command[3:]
+        api.stop()
+        assert api._popen is not None
+        assert api._popen.returncode == 0
+        assert "Traceback" not in api.log_text()
 
 
 def test_the_help_helps() -> None:

@@ -13,6 +13,7 @@ from tests.fixtures.commands import Commands
 from tests.fixtures.databases import migrate
 from tests.fixtures.servers.gunicorn import ROOT
 from tests.fixtures.servers.postgres import Postgres
+from vigilry_ingest.api_keys.admin_keys import ADMIN_SCOPES
 from vigilry_ingest.api_keys.refusal_log import ACTION
 from vigilry_ingest.storage.diagnostics import table_faults
 from vigilry_ingest.storage.engine import make_engine
@@ -53,6 +54,14 @@ def test_the_documented_actions_are_those_of_the_commands() -> None:
     by_command = {action for actions in CHANGING.values() for action in actions}
     by_route = {action for actions in ROUTES.values() for action in actions}
     assert set(documented) == by_command | by_route | {ACTION}
+
+
+def test_the_documented_requests_and_scopes_are_those_of_the_admin_api() -> None:
+    documented = set(re.findall(r"`((?:GET|PUT|POST|PATCH|DELETE) /admin[^`?]*)[^`]*`", ADMINISTRATION))
+    names = {"name:project": "NAME", "name:name": "NAME", "project": "PROJECT"}
+    routes = {re.sub(r"<([\w:]+)>", lambda found: names.get(found[1], "ID"), route) for route in ROUTES}
+    assert documented == routes
+    assert set(re.findall(r"^\| `([a-z]+)` \| (?:the same|list)", ADMINISTRATION, re.M)) == set(ADMIN_SCOPES)
 
 
 def test_the_commands_work_with_the_role_that_may_only_append_to_the_log(operator_url: str) -> None:
