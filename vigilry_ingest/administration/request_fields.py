@@ -144,7 +144,7 @@ class Choices(AdminField):
         is_given = isinstance(value, list) and (value or self.may_be_empty)
         if not is_given or any(each not in self.choices for each in value):
             raise ValidationError(coded("not_allowed", f"Must be a list of {', '.join(self.choices)}."))
-        return [choice for choice in self.choices if choice in value]
+        return list(dict.fromkeys(value))
 
 
 class Origins(AdminField):

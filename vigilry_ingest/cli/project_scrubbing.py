@@ -44,7 +44,7 @@ def scrub_command(
 
     \b
       flask projects scrub shop --default
-      flask projects scrub shop --fields "*password*,api_key" --patterns iban
+      flask projects scrub shop --fields "*password*,card" --patterns email
     """
     if is_off == bool(fields or patterns or is_default):
         raise click.UsageError("Specify --fields, --patterns or --default; or else --off.")
