@@ -1,28 +1,36 @@
 """Tables of events on PostgreSQL are partitioned by time, whatever the clocks say and who has made them."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.event import listen, remove
 
 from tests.fixtures.databases import dispose, migrate
 from tests.fixtures.partitions import make_plain, partition_since, partitions_of, rows_in
 from tests.fixtures.publishing import new_project
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.stored_events import delivered, messages_of, store
+from tests.storage.test_event_store import QUESTIONS
 from vigilry_ingest.lifecycle.maintenance import Maintenance
 from vigilry_ingest.lifecycle.retention import Retention, by_partition, overdue_s, purge_events
 from vigilry_ingest.storage.engine import DatabaseError, make_engine
 from vigilry_ingest.storage.event_deletion import delete_events
 from vigilry_ingest.storage.event_queries import Filter
 from vigilry_ingest.storage.migrate import upgrade
-from vigilry_ingest.storage.partitions.layout import layouts
+from vigilry_ingest.storage.partitions.bounds import add_bound, drop_left_bounds
+from vigilry_ingest.storage.partitions.dropping import drop_expired
+from vigilry_ingest.storage.partitions.findings import partition_findings
+from vigilry_ingest.storage.partitions.layout import TABLES, layouts
 from vigilry_ingest.storage.partitions.making import make_ahead, rows_in_default
 from vigilry_ingest.storage.partitions.periods import next_start, start_of, starts_ahead
+from vigilry_ingest.storage.partitions.swapping import partition_empty_tables
 
 NOW = datetime.now(UTC)
 
@@ -267,10 +275,79 @@ def test_a_late_event_of_another_project_keeps_the_partition(year: Engine, proje
             store(year, delivered(other, days_old=200, message="late"))
         return each != other
 
-    from vigilry_ingest.storage.partitions.dropping import drop_expired
-
     assert sum(drop_expired(year, is_expired)) == 0
     assert messages_of(year, other) == ["late"]
+
+
+# What the doctor says
+
+
+def said_of(engine: Engine) -> str:
+    """Return what the doctor says about partitions."""
+    return "\n".join(f"{each.level}: {each.text}" for each in partition_findings(engine))
+
+
+def test_the_doctor_names_what_an_operator_should_know(engine: Engine, project: str) -> None:
+    assert said_of(engine) == ""
+    store(engine, delivered(project, days_old=-4000))
+    assert said_of(engine).startswith("warning: events_default has rows")
+    partition_by_hand(engine)
+    assert said_of(engine).startswith("ok: events is partitioned by someone else")
+    make_plain(engine)
+    assert said_of(engine) == ""
+    add_bound(engine, TABLES[0], NOW + timedelta(days=40))
+    assert said_of(engine).startswith("warning: events is being partitioned, or that was interrupted")
+    drop_left_bounds(engine)
+    with engine.begin() as connection:
+        partition_empty_tables(connection, "month", NOW - timedelta(days=200))
+    assert said_of(engine).count("has no partition for events of today") == 2
+
+
+# Questions
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: Postgres) -> Iterator[Engine]:
+    """Return an engine on a year of events, so many that the planner would not rather read all of them."""
+    url = postgres.new_database()
+    migrate(url)
+    engine = make_engine(url)
+    partition_since(engine, NOW - timedelta(days=365))
+    run(
+        engine,
+        """
+            INSERT INTO events (id, job_number, project_id, environment, kind, type, severity, message,
+                                received_at, processed_at, request_id, event_group)
+            SELECT 'evt_' || n, n, 'p' || n % 20, 'production', 'server_error', 't' || n % 9, 'ERROR',
+                   'm', now() - n % 360 * interval '1 day', now(), 'r', 'g' || n % 50
+            FROM generate_series(1, 200000) AS n
+        """,
+        """
+            INSERT INTO event_correlations (event_id, name, project_id, value, received_at)
+            SELECT id, 'order_id', project_id, job_number, received_at FROM events
+        """,
+        *(f"ANALYZE {table.name}" for table in TABLES),
+    )
+    yield engine
+    dispose(engine)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_no_question_is_answered_by_reading_a_whole_partition(filled: Engine, question: str) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, query: str, values: Any, *_more: Any) -> None:
+        asked.append((query, values))
+
+    listen(filled, "before_cursor_execute", note)
+    QUESTIONS[question](filled)
+    remove(filled, "before_cursor_execute", note)
+    for query, values in [each for each in asked if "FROM events" in each[0]][:3]:
+        with filled.connect() as connection:
+            plan = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {query}", values)]
+        # An empty partition is read as a whole, which costs nothing.
+        assert not re.search(r"Seq Scan .*cost=(?!0\.00\.\.0\.00)", "\n".join(plan)), "\n".join(plan)
+    assert asked
 
 
 # Tables of an operator
