@@ -15,7 +15,7 @@ _EVENTS = text("""
            '{"order":"' || n || '"}', '{"gateway":"stripe","attempt"\\:2}',
            now() - :days * interval '1 day' * (1 - n::float / :rows), now(), 'r',
            CASE WHEN n % 10 = 0 THEN 'group_' || n % 500 END
-    FROM generate_series(:first, :last) AS n
+    FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS n
 """)
 _CORRELATIONS = text("""
     INSERT INTO event_correlations (event_id, name, project_id, value, received_at)
