@@ -111,7 +111,8 @@ def test_privileges_and_the_owner_of_an_empty_table_remain(engine: Engine) -> No
         f"GRANT CREATE ON SCHEMA public TO {role}_owner",
         f"ALTER TABLE events OWNER TO {role}_owner",
     )
-    upgrade(engine)
+    with engine.begin() as connection:
+        partition_empty_tables(connection, "month", NOW)
     assert partitions_of(engine)
     with engine.connect() as connection:
         for right, expected in (("SELECT", True), ("INSERT", True), ("DELETE", False)):
@@ -168,6 +169,22 @@ def test_making_does_not_wait_for_a_transaction_that_stores_events(engine: Engin
             run = f"INSERT INTO {table} SELECT * FROM {table}_{start_of('month', NOW):%Y_%m_%d}"  # noqa: S608  constants
             connection.execute(text(f"{run} WHERE {key} = :id ON CONFLICT DO NOTHING"), {"id": event.id})
         assert len(list(make_ahead(engine, "month", next_start("month", NOW)))) == 2
+
+
+def test_the_previous_version_stores_events_until_the_table_is_partitioned(engine: Engine) -> None:
+    make_plain(engine)
+    upgrade(engine)
+    assert layouts(engine)["event_correlations"].kind == "plain"
+    run(
+        engine,
+        "CREATE TEMPORARY TABLE new_event_correlations (LIKE event_correlations) ON COMMIT DROP",
+        "INSERT INTO new_event_correlations (event_id, name, project_id, value) VALUES ('e', 'n', 'p', 'v')",
+        """
+            INSERT INTO event_correlations (event_id, name, project_id, value)
+            SELECT event_id, name, project_id, value FROM new_event_correlations
+        """,
+    )
+    assert rows_in(engine, "event_correlations WHERE received_at = '1970-01-01Z'") == 1
 
 
 # Dropping

@@ -25,9 +25,9 @@ _LOCK = zlib.crc32(b"vigilry-ingest migrations")
 def upgrade(engine: Engine, period: str = "month") -> list[str]:
     """Apply pending migrations and return their names, oldest first.
 
-    On PostgreSQL, tables of events that are empty are partitioned. Safe to run on several hosts at once: the
-    others wait for the first. Raises DatabaseError when the database cannot be used, or was migrated by a
-    later version.
+    On PostgreSQL the tables of events of a new database are partitioned; others could be in use by an earlier
+    version. Safe to run on several hosts at once: the others wait for the first. Raises DatabaseError when
+    the database cannot be used, or was migrated by a later version.
     """
     make_folder_of(engine)
     config = _config()
@@ -40,7 +40,8 @@ def upgrade(engine: Engine, period: str = "month") -> list[str]:
         pending = list(scripts.iterate_revisions("head", before))[::-1]
         if pending:
             _record(connection, before, pending[-1].revision)
-        partition_empty_tables(connection, period, datetime.now(UTC))
+        if before is None:
+            partition_empty_tables(connection, period, datetime.now(UTC))
     return [f"{each.revision} {each.doc}" for each in pending]
 
 

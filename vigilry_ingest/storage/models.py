@@ -229,4 +229,5 @@ class EventCorrelation(Base):
     name: Mapped[str] = mapped_column(String(200), primary_key=True)
     project_id: Mapped[str] = mapped_column(String(40))
     value: Mapped[str] = mapped_column(String(200))
-    received_at: Mapped[datetime]
+    # The previous version does not set it.
+    received_at: Mapped[datetime] = mapped_column(nullable=True)

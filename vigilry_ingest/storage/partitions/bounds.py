@@ -44,7 +44,8 @@ def add_bound(engine: Engine, table: Table, end: datetime) -> None:
         lock_against_vacuum(connection, table.name, "SHARE UPDATE EXCLUSIVE")
         for change in (
             f"DROP CONSTRAINT IF EXISTS {name}",
-            f"ADD CONSTRAINT {name} CHECK (received_at < '{end.isoformat()}') NOT VALID",
+            f"ADD CONSTRAINT {name} "
+            f"CHECK (received_at IS NOT NULL AND received_at < '{end.isoformat()}') NOT VALID",
         ):
             connection.exec_driver_sql(f"ALTER TABLE {table.name} {change}")
 
