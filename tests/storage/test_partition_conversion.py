@@ -26,7 +26,8 @@ from vigilry_ingest.storage.partitions.bounds import add_bound, left_bounds
 from vigilry_ingest.storage.partitions.conversion import Conversion
 from vigilry_ingest.storage.partitions.layout import TABLES, layouts
 from vigilry_ingest.storage.partitions.locks import alone
-from vigilry_ingest.storage.partitions.periods import next_start
+from vigilry_ingest.storage.partitions.periods import next_start, starts_ahead
+from vigilry_ingest.storage.partitions.swapping import partition_empty_tables
 
 NOW = datetime.now(UTC)
 
@@ -182,15 +183,55 @@ def test_what_a_killed_conversion_has_left_is_dropped_by_workers_but_not_while_o
     engine: Engine, project: str
 ) -> None:
     store(engine, delivered(project))
-    add_bound(engine, TABLES[0], NOW + timedelta(days=40))
+    add_bound(engine, "events", None, NOW + timedelta(days=40))
     with pytest.raises(TryLater):
         store(engine, delivered(project, days_old=-60))
     with alone(engine):
         Maintenance(engine, "month").run(NOW)
-        assert left_bounds(engine) == [TABLES[0]]
+        assert left_bounds(engine) == ["events"]
     Maintenance(engine, "month").run(NOW)
     assert left_bounds(engine) == []
     store(engine, delivered(project, days_old=-60))
+
+
+@pytest.fixture
+def unattended(engine: Engine, project: str) -> Engine:
+    """Return an engine on tables for which nobody has made partitions in months, but that have events."""
+    with engine.begin() as connection:
+        partition_empty_tables(connection, "month", NOW - timedelta(days=200))
+    store(engine, *(delivered(project, days_old=n, message=str(n), correlation={"a": n}) for n in (40, 3, 0)))
+    assert rows_in(engine, "events_default") == 3
+    return engine
+
+
+def test_a_default_partition_of_months_without_partitions_becomes_that_of_those_months(
+    unattended: Engine, project: str, commands: Commands
+) -> None:
+    Maintenance(unattended, "month").run(NOW - timedelta(days=100))
+    last = partitions_of(unattended)[-1].end
+    assert last
+    assert f"made events_default the partition events_{last:%Y_%m_%d}" in commands.well("db", "partition")
+    for table in ("events", "event_correlations"):
+        *_, adopted, ahead = partitions_of(unattended, table)
+        assert adopted.start == last
+        assert ahead.end == starts_ahead("month", NOW)
+        assert rows_in(unattended, adopted.name) == 3
+    store(unattended, delivered(project, days_old=-4000, message="far"), delivered(project, message="new"))
+    assert rows_in(unattended, "events_default") == 1
+    assert messages_of(unattended, project) == ["0", "3", "40", "far", "new"]
+    assert commands.well("db", "partition") == "The tables are partitioned.\n"
+
+
+def test_a_default_partition_that_also_has_rows_of_another_time_stays(
+    unattended: Engine, project: str, commands: Commands
+) -> None:
+    store(unattended, delivered(project, days_old=-4000, message="far"))
+    said = commands.well("db", "partition")
+    assert "left events_default alone" in said
+    assert "made the partition events_" in said
+    assert left_bounds(unattended) == []
+    assert rows_in(unattended, "events_default") == 4
+    store(unattended, delivered(project, days_old=-5000))
 
 
 class Writer:

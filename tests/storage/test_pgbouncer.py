@@ -51,7 +51,11 @@ def url(pgbouncer: PgBouncer, direct_url: str) -> str:
 
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
+    """Return an engine whose transactions use three connections of PgBouncer in turn."""
     engine = make_engine(url)
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(engine.begin()).execute(text("SELECT 1"))
     yield engine
     dispose(engine)
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
 from vigilry_ingest.storage.engine import DatabaseError, session_on
+from vigilry_ingest.storage.partitions.adoption import adopt_defaults
 from vigilry_ingest.storage.partitions.bounds import add_bound, drop_bound
 from vigilry_ingest.storage.partitions.dependents import check_unused
 from vigilry_ingest.storage.partitions.locks import alone, with_brief_locks
@@ -45,6 +46,7 @@ class Conversion:
         with alone(self._engine):
             for table in self.tables:
                 yield from self._convert(table)
+            yield from adopt_defaults(self._engine, self._period, datetime.now(UTC))
         for name in make_ahead(self._engine, self._period, datetime.now(UTC)):
             yield f"made the partition {name}"
 
@@ -58,14 +60,14 @@ class Conversion:
         # Far enough for the rest, however long the table is.
         end = next_start(self._period, next_start(self._period, datetime.now(UTC)))
         try:
-            add_bound(self._engine, table, end)
+            add_bound(self._engine, table.name, None, end)
             yield f"checked the times in {table.name}"
             run = partial(swap, table=table, end=end)
             with_brief_locks(self._engine, run, attempts=_ATTEMPTS, table=table.name)
         except BaseException:
             # If this fails too, or the process is killed, workers do it.
             with suppress(DatabaseError):
-                drop_bound(self._engine, table)
+                drop_bound(self._engine, table.name)
             raise
         long.analyze(table.name)
         yield f"partitioned {table.name}: what it had is {table.name}_first, up to {end:%Y-%m-%d}"

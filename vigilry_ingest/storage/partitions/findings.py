@@ -26,8 +26,8 @@ def partition_findings(engine: Engine) -> Iterator[Finding]:
         elif found.kind == "own" and all(each.end is None or each.end <= now for each in found.ranges):
             text = f"{name} has no partition for events of today: run `flask db partition` as its owner."
             yield Finding("warning", _SUBJECT, text)
-    for table in left_bounds(engine):
-        text = f"{table.name} is being partitioned, or that was interrupted: run `flask db partition` again."
+    for name in left_bounds(engine):
+        text = f"{name} is being partitioned, or that was interrupted: run `flask db partition` again."
         yield Finding("warning", _SUBJECT, text)
     for name in rows_in_default(engine):
         text = f"{name} has rows, of a time that had no partition: check the clocks, and that workers run."

@@ -33,6 +33,16 @@ _PARTITIONS = text("""
 """)
 
 
+def default_of(table: str) -> str:
+    """Return the name of a table's default partition, which has the rows that no other one takes."""
+    return f"{table}_default"
+
+
+def bound_of(table: str) -> str:
+    """Return the name of the bound of a table or default partition; see ``bounds.py``."""
+    return f"ck_{table}_bound"
+
+
 class Partition(NamedTuple):
     """A partition of the rows from ``start``, or of all before ``end``; the default one has neither."""
 

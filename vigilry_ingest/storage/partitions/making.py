@@ -6,11 +6,13 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine, Table, text
 
-from vigilry_ingest.storage.partitions.layout import MARK, TABLES, Layout, layouts, read_layout
+from vigilry_ingest.storage.engine import DatabaseError, DatabaseTimeout
+from vigilry_ingest.storage.partitions.layout import MARK, Layout, default_of, layouts, read_layout
 from vigilry_ingest.storage.partitions.locks import may_change_partitions, quoted, with_brief_locks
 from vigilry_ingest.storage.partitions.periods import next_start, start_of, starts_ahead
 
 _ATTEMPTS = 3
+_CHECK_MS = 1000
 # Everything that a table has, except what is made by name.
 _LIKE = "INCLUDING ALL EXCLUDING INDEXES EXCLUDING CONSTRAINTS EXCLUDING STATISTICS EXCLUDING IDENTITY"
 
@@ -23,8 +25,14 @@ def make_ahead(engine: Engine, period: str, now: datetime) -> Iterator[str]:
     """
     for table, found in layouts(engine).items():
         if found.is_managed and _missing(found, period, now):
-            make = partial(_make_missing, table=table, period=period, now=now)
-            yield from with_brief_locks(engine, make, attempts=_ATTEMPTS, table=table)
+            make = partial(_make_missing_in_time, table=table, period=period, now=now)
+            try:
+                yield from with_brief_locks(engine, make, attempts=_ATTEMPTS, table=table)
+            except DatabaseTimeout as error:
+                raise DatabaseError(
+                    f"{default_of(table)} has too many rows to make a partition of {table} beside it: run "
+                    "`flask db partition` as the owner."
+                ) from error
 
 
 def make_parent(connection: Connection, table: Table, like: str) -> None:
@@ -38,7 +46,7 @@ def make_parent(connection: Connection, table: Table, like: str) -> None:
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
         index.create(connection)
     # Rows of a time that has no partition are stored too, whatever the clocks say and nobody has made.
-    _attach(connection, table.name, f"{table.name}_default", "DEFAULT")
+    attach(connection, table.name, default_of(table.name), "DEFAULT")
 
 
 def key_of(table: Table) -> list[str]:
@@ -59,10 +67,16 @@ def rows_in_default(engine: Engine) -> list[str]:
     found = layouts(engine)
     with engine.connect() as connection:
         return [
-            f"{table.name}_default"
-            for table in TABLES
-            if found[table.name].is_managed and _has_rows(connection, f"{table.name}_default", "true", {})
+            default_of(table)
+            for table, layout in found.items()
+            if layout.is_managed and _has_rows(connection, default_of(table), "true", {})
         ]
+
+
+def _make_missing_in_time(connection: Connection, table: str, period: str, now: datetime) -> list[str]:
+    # PostgreSQL reads the default partition, and nobody else can, to see that it has no row for the new one.
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_CHECK_MS}")
+    return _make_missing(connection, table, period, now)
 
 
 def _make_missing(connection: Connection, table: str, period: str, now: datetime) -> list[str]:
@@ -71,10 +85,10 @@ def _make_missing(connection: Connection, table: str, period: str, now: datetime
     made = []
     for start, end in _missing(read_layout(connection, table), period, now):
         times = {"start": start, "end": end}
-        if _has_rows(connection, f"{table}_default", "received_at >= :start AND received_at < :end", times):
+        if _has_rows(connection, default_of(table), "received_at >= :start AND received_at < :end", times):
             continue
-        name = f"{table}_{start:%Y_%m_%d}"
-        _attach(connection, table, name, f"FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')")
+        name = name_of(table, start)
+        attach(connection, table, name, f"FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')")
         made.append(name)
     return made
 
@@ -90,7 +104,12 @@ def _missing(found: Layout, period: str, now: datetime) -> list[tuple[datetime, 
     return missing
 
 
-def _attach(connection: Connection, table: str, name: str, bounds: str) -> None:
+def name_of(table: str, start: datetime) -> str:
+    """Return the name of the partition that begins at a time."""
+    return f"{table}_{start:%Y_%m_%d}"
+
+
+def attach(connection: Connection, table: str, name: str, bounds: str) -> None:
     """Make a partition and attach it: unlike for CREATE TABLE … PARTITION OF, no writer waits for that."""
     own = quoted(connection, name)
     connection.exec_driver_sql(f"CREATE TABLE {own} (LIKE {table} INCLUDING ALL)")

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, exists, select
 
 from vigilry_ingest.storage.partitions.dependents import copy_privileges
-from vigilry_ingest.storage.partitions.layout import TABLES, read_layout
+from vigilry_ingest.storage.partitions.layout import TABLES, bound_of, read_layout
 from vigilry_ingest.storage.partitions.locks import lock_against_vacuum, may_change_partitions
 from vigilry_ingest.storage.partitions.making import key_of, make_parent, make_partitions
 from vigilry_ingest.storage.partitions.periods import start_of
@@ -57,7 +57,7 @@ def swap(connection: Connection, table: Table, end: datetime) -> None:
     lock_against_vacuum(connection, table.name, "SHARE UPDATE EXCLUSIVE")
     connection.exec_driver_sql(f"LOCK TABLE {table.name} IN ACCESS EXCLUSIVE MODE")
     _turn_into_partition(connection, table, end)
-    connection.exec_driver_sql(f"ALTER TABLE {table.name}_first DROP CONSTRAINT ck_{table.name}_first")
+    connection.exec_driver_sql(f"ALTER TABLE {table.name}_first DROP CONSTRAINT {bound_of(table.name)}")
 
 
 def _turn_into_partition(connection: Connection, table: Table, end: datetime) -> None:
