@@ -44,9 +44,14 @@ def check_unused(connection: Connection, table: str) -> None:
 
 def copy_privileges(connection: Connection, source: str, target: str) -> None:
     """Set the owner and the privileges of a table to those of another one."""
+    copy_owner(connection, source, target)
     for row in connection.execute(_PRIVILEGES, {"table": source}).all():
         option = " WITH GRANT OPTION" if row.is_grantable else ""
         connection.exec_driver_sql(f"GRANT {row.privilege_type} ON {target} TO {row.grantee}{option}")
+
+
+def copy_owner(connection: Connection, source: str, target: str) -> None:
+    """Set the owner of a table to that of another one, of which this role may only be a member."""
     owner = connection.scalar(_OWNER, {"table": source})
     if owner is not None and owner != connection.scalar(_OWNER, {"table": target}):
         connection.exec_driver_sql(f"ALTER TABLE {target} OWNER TO {quoted(connection, owner)}")

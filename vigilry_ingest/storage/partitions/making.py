@@ -7,6 +7,7 @@ from functools import partial
 from sqlalchemy import Connection, Engine, Table, text
 
 from vigilry_ingest.storage.engine import DatabaseError, DatabaseTimeout
+from vigilry_ingest.storage.partitions.dependents import copy_owner
 from vigilry_ingest.storage.partitions.layout import MARK, Layout, default_of, layouts, read_layout
 from vigilry_ingest.storage.partitions.locks import may_change_partitions, quoted, with_brief_locks
 from vigilry_ingest.storage.partitions.periods import next_start, start_of, starts_ahead
@@ -113,6 +114,7 @@ def attach(connection: Connection, table: str, name: str, bounds: str) -> None:
     """Make a partition and attach it: unlike for CREATE TABLE … PARTITION OF, no writer waits for that."""
     own = quoted(connection, name)
     connection.exec_driver_sql(f"CREATE TABLE {own} (LIKE {table} INCLUDING ALL)")
+    copy_owner(connection, table, own)
     connection.exec_driver_sql(f"ALTER TABLE {table} ATTACH PARTITION {own} {bounds}")
 
 
