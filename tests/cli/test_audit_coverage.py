@@ -153,6 +153,7 @@ def run_keys_and_projects(ops: Ops) -> str:
     ops.run("projects unarchive", "store")
     ops.run("projects limit", "store", "--per-second", "5")
     ops.run("projects retain", "store", "--days", "30")
+    ops.run("projects scrub", "store", "--default")
     return project
 
 

@@ -11,6 +11,7 @@ from vigilry_ingest.api_keys.format import digest_of, hint_of, is_well_formed
 from vigilry_ingest.api_keys.restrictions import origins_of, scopes_of
 from vigilry_ingest.api_keys.usage import KeyUsage
 from vigilry_ingest.domain.event import Quota
+from vigilry_ingest.domain.scrubbing.scrubber import Scrubber, scrubber_of
 from vigilry_ingest.observability.metrics import key_lookups_by, key_queries_by
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import ApiKey, Project
@@ -30,7 +31,8 @@ class Restrictions(NamedTuple):
 class Caller(NamedTuple):
     """The sender of a request according to its key; ``quota`` is None when there is no limit.
 
-    ``restrictions`` is None for a key with all scopes and without origins.
+    ``restrictions`` is None for a key with all scopes and without origins; ``scrubber`` is None for a project
+    whose events are published as they are.
     """
 
     project_id: str
@@ -40,6 +42,7 @@ class Caller(NamedTuple):
     expires_at: float | None
     quota: Quota | None
     restrictions: Restrictions | None = None
+    scrubber: Scrubber | None = None
 
 
 class KeyLookup:
@@ -103,8 +106,16 @@ def _caller(row: ApiKey) -> Caller | None:
     if row.project.archived_at is not None:
         return None
     expires_at = None if row.expires_at is None else row.expires_at.timestamp()
-    quota, restrictions = quota_of(row.project), _restrictions(row)
-    return Caller(row.project_id, row.environment, row.id, row.hint, expires_at, quota, restrictions)
+    return Caller(
+        row.project_id,
+        row.environment,
+        row.id,
+        row.hint,
+        expires_at,
+        quota_of(row.project),
+        _restrictions(row),
+        scrubber_of(row.project.scrubbing),
+    )
 
 
 def _restrictions(row: ApiKey) -> Restrictions | None:

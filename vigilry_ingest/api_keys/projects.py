@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from vigilry_ingest.api_keys.registry import is_live
 from vigilry_ingest.domain.event import Quota
+from vigilry_ingest.domain.scrubbing.rules import ScrubbingRules
 from vigilry_ingest.storage.audit_log import Change, append, changes_on, recorded, state_of
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import ApiKey, Project, Source, SourceSecret
@@ -91,6 +92,16 @@ def retain(engine: Engine, name_or_id: str, days: int | None) -> Project:
     """
     with _changing(engine, name_or_id, "project.retain") as project:
         project.retention_days = days
+    return project
+
+
+def scrub(engine: Engine, name_or_id: str, rules: ScrubbingRules | None) -> Project:
+    """Set what is replaced in a project's events before they are published; None for nothing.
+
+    Raises UnknownProject, DatabaseError.
+    """
+    with _changing(engine, name_or_id, "project.scrub") as project:
+        project.scrubbing = None if rules is None else rules.to_stored()
     return project
 
 

@@ -27,6 +27,7 @@ from vigilry_ingest.cli.output import (
     print_list,
 )
 from vigilry_ingest.cli.project_retention import retain_command
+from vigilry_ingest.cli.project_scrubbing import scrub_command
 from vigilry_ingest.cli.recording import records
 from vigilry_ingest.domain.event import Quota
 from vigilry_ingest.services import services
@@ -39,7 +40,7 @@ _MAX_RATE = 1_000_000
 _MAX_BYTE_RATE = 10**12
 
 projects_group = Group("projects", help="Manage projects.")
-for _command in (retain_command, delete_project_command):
+for _command in (retain_command, scrub_command, delete_project_command):
     projects_group.add_command(_command)
 
 
@@ -182,6 +183,7 @@ def _as_object(project: Project) -> dict[str, Any]:
         "burst": project.burst,
         "bytes_per_second": project.bytes_per_second,
         "retention_days": project.retention_days,
+        "scrubbing": project.scrubbing,
         "created_at": project.created_at.isoformat(),
         "archived_at": project.archived_at.isoformat() if project.archived_at else None,
     }

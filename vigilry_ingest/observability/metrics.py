@@ -85,6 +85,8 @@ _SENTRY_ITEMS = _counter(
     "type",
 )
 
+SCRUBBED_VALUES = _counter("vigilry_scrubbed_values", "Values replaced in events before they were published.")
+
 PUBLISH_SECONDS = _histogram(
     "vigilry_publish_duration_seconds", "Seconds of a round trip to the broker.", _SECONDS
 )

@@ -57,7 +57,7 @@ class Project(Base):
 
     ``rate_per_second`` and ``burst``, which are set together, and ``bytes_per_second`` are its quota. The
     keys of an archived project are rejected. Events are kept for ``retention_days``: 0 is for ever, and None
-    as long as VIGILRY_RETENTION_DAYS says.
+    as long as VIGILRY_RETENTION_DAYS says. ``scrubbing`` is what is replaced in them, None for nothing.
     """
 
     __tablename__ = "projects"
@@ -70,6 +70,7 @@ class Project(Base):
     burst: Mapped[int | None]
     bytes_per_second: Mapped[int | None] = mapped_column(BigInteger)
     retention_days: Mapped[int | None]
+    scrubbing: Mapped[dict[str, Any] | None] = mapped_column(JsonText)
 
 
 class ApiKey(Base):

@@ -28,6 +28,7 @@ from vigilry_ingest.web.ingestion import (
 )
 from vigilry_ingest.web.rate_limit_headers import quota_headers
 from vigilry_ingest.web.request import EventCount, IngestRequest
+from vigilry_ingest.web.scrubbing import scrubbed, scrubbing_headers
 
 Result = dict[str, Any]
 Outcome = Published | BrokerError
@@ -69,7 +70,8 @@ def ingest_batch(request: IngestRequest, items: Sequence[bytes]) -> Response:
     budget = MemberBudget(MAX_MEMBERS_OF_ITEMS)
     for index, text in enumerate(items):
         try:
-            events.append(_read(text, metadata, budget))
+            event, keys = _read(text, metadata, budget)
+            events.append((scrubbed(request, event), keys))
         except (MalformedJson, InvalidEvent, IdempotencyKeyError) as error:
             rejected[index] = _rejected(index, error, remaining_faults)
             remaining_faults -= len(rejected[index]["errors"])
@@ -125,7 +127,7 @@ def _respond(request: IngestRequest, results: list[Result], outcomes: Sequence[O
         headers.append(("Retry-After", str(limited.retry_after_s)))
     # The event published last reports what remains of the quota.
     latest = limited or next(each for each in reversed(outcomes) if isinstance(each, Published))
-    headers += quota_headers(request.caller.quota, latest)
+    headers += quota_headers(request.caller.quota, latest) + scrubbing_headers(request)
     body = {"accepted": accepted, "rejected": len(results) - accepted, "results": results}
     return RawResponse(msgspec.json.encode(body), 202, headers)
 

@@ -12,7 +12,7 @@ _ALLOWED_HEADERS = (
 )  # fmt: skip
 _EXPOSED_HEADERS = (
     "Idempotent-Replayed", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Sunset",
-    "X-Request-Id",
+    "Vigilry-Scrubbed", "X-Request-Id",
 )  # fmt: skip
 _DAY_S = 86_400
 

@@ -17,6 +17,7 @@ from vigilry_ingest.stream.publishing.append_script import IdempotencyKey
 from vigilry_ingest.web.flask_app import RawResponse
 from vigilry_ingest.web.rate_limit_headers import quota_headers
 from vigilry_ingest.web.request import EventCount, IngestRequest
+from vigilry_ingest.web.scrubbing import scrubbed, scrubbing_headers
 
 _KEY = re.compile("[!-~](?:[ -~]{0,253}[!-~])?")
 
@@ -30,7 +31,7 @@ def ingest(request: IngestRequest, kind: EventKind, body: JsonObject) -> Respons
 
     Raises InvalidEvent, IdempotencyKeyError and BrokerError.
     """
-    event = kind.build(body, new_metadata(request, sent_key(request)))
+    event = scrubbed(request, kind.build(body, new_metadata(request, sent_key(request))))
     return publish(request, event, idempotency_keys(kind, event, body))
 
 
@@ -49,7 +50,7 @@ def publish(request: IngestRequest, event: Event, keys: Sequence[IdempotencyKey]
     headers = [("Content-Type", "application/json"), ("Location", f"/ingest/jobs/{published.job_id}")]
     if published.is_replay:
         headers.append(("Idempotent-Replayed", "true"))
-    headers += quota_headers(quota, published)
+    headers += quota_headers(quota, published) + scrubbing_headers(request)
     return RawResponse(f'{{"jobId":"{published.job_id}","status":"queued"}}'.encode(), 202, headers)
 
 

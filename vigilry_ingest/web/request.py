@@ -39,6 +39,7 @@ class IngestRequest(Request):
         body: the body as sent, if it was read before the view; else None
         body_bytes: the size of the body on the wire; None until it is read
         content_bytes: the size of the body once it is decompressed
+        scrubbed_values: how many values were replaced in the request's events
         event_counts: what became of the request's events, for the metrics
         span: the request's span, if it is traced
         refusal: the error code of the response; empty for success
@@ -50,6 +51,7 @@ class IngestRequest(Request):
     body: bytes | None = None
     body_bytes: int | None = None
     content_bytes = 0
+    scrubbed_values = 0
     event_counts: Sequence[EventCount] = ()
     span: Span | None = None
     refusal = ""

@@ -32,6 +32,7 @@ from vigilry_ingest.web.ingestion import new_metadata
 from vigilry_ingest.web.rate_limit_headers import quota_headers
 from vigilry_ingest.web.request import EventCount, IngestRequest
 from vigilry_ingest.web.request_body import BodyError
+from vigilry_ingest.web.scrubbing import scrubbed, scrubbing_headers
 
 # SDKs send one event in an envelope. This bounds the cost of one with more.
 _MAX_STORED_ITEMS = 100
@@ -42,10 +43,11 @@ _Error = MalformedJson | InvalidEvent | MalformedEnvelope
 class _Contents:
     """What an envelope contains: the events to store, and the errors of what cannot be read."""
 
-    def __init__(self, metadata: EventMetadata, header_id: str | None) -> None:
+    def __init__(self, request: IngestRequest, header_id: str | None) -> None:
         self.built: list[BuiltItem] = []
         self.errors: list[tuple[str, _Error]] = []
-        self._metadata = metadata
+        self._request = request
+        self._metadata = new_metadata(request)
         self._header_id = header_id
         self._budget = MemberBudget(_MAX_MEMBERS)
 
@@ -55,6 +57,7 @@ class _Contents:
         header_id = None if self.built else self._header_id
         try:
             built = build_item(item.type, item.payload, self._budget, header_id, self._new_metadata)
+            built = built._replace(event=scrubbed(self._request, built.event))
         except (MalformedJson, InvalidEvent) as error:
             self.errors.append((f"/items/{number}", error))
         else:
@@ -72,7 +75,7 @@ def ingest_envelope(request: IngestRequest, envelope: bytes) -> Response:
     """
     header, start = read_header(envelope)
     header_id = normalized_id(header.event_id or "")
-    contents = _Contents(new_metadata(request), header_id)
+    contents = _Contents(request, header_id)
     config = request.services.config
     stored_types = {EVENT, *filter(None, config.sentry_items.split(","))}
     counts: Counter[str] = Counter()
@@ -98,7 +101,7 @@ def ingest_event(request: IngestRequest, text: bytes) -> Response:
 
     Raises MalformedJson, InvalidEvent and BrokerError.
     """
-    contents = _Contents(new_metadata(request), None)
+    contents = _Contents(request, None)
     contents.add(0, EnvelopeItem(EVENT, text))
     sentry_items_by(EVENT).inc()
     return _store(request, contents, None)
@@ -116,7 +119,7 @@ def _store(request: IngestRequest, contents: _Contents, header_id: str | None) -
     if outcomes:
         _check(request, outcomes)
         latest = next(each for each in reversed(outcomes) if isinstance(each, Published))
-        headers += quota_headers(request.caller.quota, latest)
+        headers += quota_headers(request.caller.quota, latest) + scrubbing_headers(request)
         header_id = contents.built[0].own_id or header_id or uuid4().hex
     body: dict[str, Any] = {} if header_id is None else {"id": header_id}
     if contents.errors:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select
 from vigilry_ingest.api_keys.cached_lookup import CachedLookup, KeyStoreUnavailable
 from vigilry_ingest.api_keys.lookup import Caller, quota_of
 from vigilry_ingest.domain.ids import is_id
+from vigilry_ingest.domain.scrubbing.scrubber import scrubber_of
 from vigilry_ingest.observability.metrics import source_lookups_by, source_queries_by
 from vigilry_ingest.storage.engine import session_on
 from vigilry_ingest.storage.models import Source
@@ -102,7 +103,7 @@ class SourceLookup:
                 _log.warning("secret of a source cannot be used", extra={"reason": problem})
         return KnownSource(
             row.id,
-            Caller(row.project_id, row.environment, row.id, row.id, None, quota_of(row.project)),
+            _caller(row),
             provider_of(row.provider, row.options),
             row.name or row.provider,
             row.severities,
@@ -114,3 +115,8 @@ class SourceLookup:
         with session_on(self._engine) as session:
             ids = session.scalars(select(Source.id).where(Source.disabled_at.is_(None)))
             return frozenset(each.encode() for each in ids)
+
+
+def _caller(row: Source) -> Caller:
+    quota, scrubber = quota_of(row.project), scrubber_of(row.project.scrubbing)
+    return Caller(row.project_id, row.environment, row.id, row.id, None, quota, scrubber=scrubber)

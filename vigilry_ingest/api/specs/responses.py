@@ -53,6 +53,10 @@ def headers() -> dict[str, Json]:
             "event is accepted.",
             '"project";r=42;t=1',
         ),
+        "Scrubbed": text(
+            "How many values of the events were replaced by `[scrubbed]`, if the project has rules for that.",
+            "2",
+        ),
         "Sunset": text(
             "When the API key expires (RFC 8594), during its last two weeks.", "Tue, 24 Nov 2026 09:00:00 GMT"
         ),
@@ -69,7 +73,7 @@ def _header_refs(*names: str) -> Json:
     titles = {
         "RequestId": "X-Request-Id", "RateLimitPolicy": "RateLimit-Policy", "RetryAfter": "Retry-After",
         "IdempotentReplayed": "Idempotent-Replayed", "AcceptEncoding": "Accept-Encoding",
-        "WwwAuthenticate": "WWW-Authenticate",
+        "WwwAuthenticate": "WWW-Authenticate", "Scrubbed": "Vigilry-Scrubbed",
     }  # fmt: skip
     return {titles.get(name, name): {"$ref": f"#/components/headers/{name}"} for name in names}
 
@@ -85,7 +89,7 @@ def response(schema: str, description: str, *headers: str) -> Json:
 
 def accepted(schema: str, description: str, *headers: str) -> Json:
     """Return a 202 response, with the headers for quotas and expiring keys."""
-    return response(schema, description, *headers, "RateLimitPolicy", "RateLimit", "Sunset")
+    return response(schema, description, *headers, "RateLimitPolicy", "RateLimit", "Scrubbed", "Sunset")
 
 
 def problem_responses(path: str, *codes: str) -> Json:

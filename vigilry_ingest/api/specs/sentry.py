@@ -72,7 +72,12 @@ def _operation(form: str, operation: str, summary: str, schema: Json, example: o
         },
         "responses": {
             "200": response(
-                "SentryAccepted", "The events are stored.", "RateLimitPolicy", "RateLimit", "Sunset"
+                "SentryAccepted",
+                "The events are stored.",
+                "RateLimitPolicy",
+                "RateLimit",
+                "Scrubbed",
+                "Sunset",
             ),
             **problem_responses(f"/api/1/{form}", *problems),
         },

@@ -11,6 +11,7 @@ from vigilry_ingest.web.flask_app import RawResponse
 from vigilry_ingest.web.ingestion import idempotency_keys, new_metadata, publish
 from vigilry_ingest.web.request import IngestRequest, this_request
 from vigilry_ingest.web.request_body import read_body, read_content
+from vigilry_ingest.web.scrubbing import scrubbed
 from vigilry_ingest.webhooks.delivery import Delivery, Unverified
 from vigilry_ingest.webhooks.lookup import KnownSource
 from vigilry_ingest.webhooks.mapping import json_text, to_event
@@ -58,6 +59,7 @@ def _receive(request: IngestRequest, source: KnownSource) -> Response:
         return RawResponse(answer, 200, list(_JSON))
     parsed = parse_object(text)
     event, delivery_id, kind = to_event(source, delivery, parsed, new_metadata(request))
+    event = scrubbed(request, event)
     keys = [] if kind is None else idempotency_keys(kind, event, parsed)
     if delivery_id is not None:
         # No fingerprint: a repeated delivery may differ, as in the number of the attempt.

@@ -1,0 +1,1 @@
+"""Scrubbing: replacing secrets and personal data in events before they are published."""
