@@ -296,6 +296,18 @@ def test_a_late_event_of_another_project_keeps_the_partition(year: Engine, proje
     assert messages_of(year, other) == ["late"]
 
 
+def test_a_persons_events_are_deleted_from_every_partition(year: Engine, project: str) -> None:
+    for days in (-4000, 0, 40, 200, 4000):
+        for person in ("usr_9", "usr_8"):
+            correlation = {"user_id": person, "days": days}
+            store(year, delivered(project, days_old=days, message=person, correlation=correlation))
+    # As rows from before there was such a column, which are all in the first partition.
+    run(year, "UPDATE event_correlations SET received_at = '1970-01-01Z' WHERE value = '200'")
+    assert sum(delete_events(year, Filter(project=project, correlation={"user_id": "usr_9"}))) == 5
+    assert messages_of(year, project) == ["usr_8"] * 5
+    assert rows_in(year, "event_correlations") == 10
+
+
 # What the doctor says
 
 
