@@ -61,22 +61,22 @@ def measure(database_url: str, rows: int, *, before_s: float = 5.0, pause_s: flo
         }
         service = stack.enter_context(Service(settings, workers=1, worker_class="gevent"))
         with Load(service.url, key.api_key, connections=4, pause_s=pause_s) as load:
-            with _worker(settings):
+            with running_worker(settings):
                 time.sleep(before_s)
             count_before = len(load.sent)
             began = time.monotonic()
-            with _worker(settings | {"VIGILRY_RETENTION_DAYS": _DAYS // 2}) as worker:
+            with running_worker(settings | {"VIGILRY_RETENTION_DAYS": _DAYS // 2}) as worker:
                 wait_until(lambda: "purged" in worker.log_text(), _MAX_PURGE_S, "old events are purged")
                 purge_s = time.monotonic() - began
                 count_during = len(load.sent)
         accepted = load.outcomes()[202]
-        with _worker(settings):
-            wait_until(lambda: _count(engine) >= accepted, 60, "accepted events are stored")
-        stored, distinct = _count(engine), _distinct(engine)
+        with running_worker(settings):
+            wait_until(lambda: stored_load(engine) >= accepted, 60, "accepted events are stored")
+        stored, distinct = stored_load(engine), distinct_load(engine)
         times = [each.took_s for each in load.sent]
         return Result(
             rows, purge_s, accepted, len(load.sent) - accepted, accepted - distinct, stored - distinct,
-            _p99(times[:count_before]), _p99(times[count_before:count_during]), size, _size_of(engine),
+            p99(times[:count_before]), p99(times[count_before:count_during]), size, _size_of(engine),
         )  # fmt: skip
 
 
@@ -110,7 +110,8 @@ def insert_old_events(engine: Engine, project_id: str, rows: int) -> None:
 
 
 @contextmanager
-def _worker(settings: dict[str, str | int]) -> Iterator[Worker]:
+def running_worker(settings: dict[str, str | int]) -> Iterator[Worker]:
+    """Run a worker during the block."""
     worker = Worker(settings)
     worker.start()
     try:
@@ -119,12 +120,14 @@ def _worker(settings: dict[str, str | int]) -> Iterator[Worker]:
         worker.terminate()
 
 
-def _count(engine: Engine) -> int:
+def stored_load(engine: Engine) -> int:
+    """Return how many events of the load are stored."""
     with session_on(engine) as session:
         return session.scalar(select(func.count()).where(StoredEvent.type == "load")) or 0
 
 
-def _distinct(engine: Engine) -> int:
+def distinct_load(engine: Engine) -> int:
+    """Return how many different events of the load are stored."""
     query = select(func.count(StoredEvent.message.distinct())).where(StoredEvent.type == "load")
     with session_on(engine) as session:
         return session.scalar(query) or 0
@@ -138,7 +141,8 @@ def _size_of(engine: Engine) -> int:
         return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
 
 
-def _p99(times: list[float]) -> float:
+def p99(times: list[float]) -> float:
+    """Return the 99th percentile."""
     return statistics.quantiles(times, n=100)[98]
 
 

@@ -115,6 +115,7 @@ def test_an_upgrade_tells_programs_what_it_has_applied(tmp_path: Path) -> None:
         "0008",
         "0010",
         "0011",
+        "0012",
         "0013",
     ]
 

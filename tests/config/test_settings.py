@@ -37,6 +37,7 @@ SAMPLES = {
     "VIGILRY_DURABILITY": Sample("memory", "replicas:2", "replicas:2"),
     "VIGILRY_PUBLISH_TIMEOUT_MS": Sample(1000, "250", 250),
     "VIGILRY_RETENTION_DAYS": Sample(0, "90", 90),
+    "VIGILRY_PARTITION_PERIOD": Sample("month", "week", "week"),
     "VIGILRY_IDEMPOTENCY_TTL_S": Sample(86_400, "60", 60),
     "VIGILRY_KEY_CACHE_TTL_S": Sample(1, "0", 0),
     "VIGILRY_KEY_CACHE_STALE_S": Sample(300, "0", 0),

@@ -9,6 +9,7 @@ from vigilry_ingest.config.settings import Config
 from vigilry_ingest.services import services
 from vigilry_ingest.storage.diagnostics import table_faults
 from vigilry_ingest.storage.engine import DatabaseError
+from vigilry_ingest.storage.partitions.findings import partition_findings
 from vigilry_ingest.storage.revision import check_migrated, unknown_revision
 from vigilry_ingest.stream.diagnosis import diagnose
 from vigilry_ingest.stream.errors import BrokerError, reason_of
@@ -52,13 +53,13 @@ def _check_database() -> list[Finding]:
         check_migrated(engine)
         if faults := table_faults(engine):
             return [Finding("danger", "database", fault) for fault in faults]
-        later = unknown_revision(engine)
+        later, partitions = unknown_revision(engine), list(partition_findings(engine))
     except DatabaseError as error:
         return [Finding("danger", "database", str(error))]
     if later is not None:
         text = f"It was migrated by a later version of this program, to the unknown revision {later}."
-        return [Finding("warning", "database", text)]
-    return [Finding("ok", "database", "It responds, is migrated, and its tables can be used.")]
+        return [Finding("warning", "database", text), *partitions]
+    return [Finding("ok", "database", "It responds, is migrated, and its tables can be used."), *partitions]
 
 
 def _check_broker(config: Config, role: str | None) -> list[Finding]:

@@ -22,6 +22,7 @@ from vigilry_ingest.cli.time_options import Time
 from vigilry_ingest.lifecycle.retention import (
     Cutoff,
     Retention,
+    by_partition,
     expired_events,
     is_expired,
     purge_dead_letters,
@@ -83,7 +84,10 @@ def _cutoff(until: datetime | None, project: str | None) -> Cutoff:
             "All events are kept for ever: specify --older-than, or set VIGILRY_RETENTION_DAYS, or the days "
             "of a project with `flask projects retain`."
         )
-    by_project = retention.cutoff(datetime.now(UTC)) if until is None else lambda _project_id: until
+    now = datetime.now(UTC)
+    by_project: Cutoff = lambda _project_id: until  # noqa: E731  a name for both
+    if until is None:
+        by_project = by_partition(engine, retention.cutoff(now), now)
     return lambda project_id: by_project(project_id) if own_id in (None, project_id) else None
 
 

@@ -135,6 +135,7 @@ def _purging(parts: Services) -> Purging:
         config.redis_url,
         partitions=config.stream_partitions,
         default_days=config.retention_days,
+        partition_period=config.partition_period,
     )
 
 

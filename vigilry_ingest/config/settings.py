@@ -80,6 +80,11 @@ class Config:
         whole_number(0, 36_500),
         "for how many days stored events are kept, unless their project has its own number; 0 is for ever",
     )
+    partition_period: str = _setting(
+        "month",
+        one_of("month", "week"),
+        "on PostgreSQL: the time of the events that are in one partition, and dropped with it",
+    )
     key_cache_ttl_s: int = _setting(
         1, whole_number(0, 3600), "how long a worker caches a key; a revocation takes effect after this time"
     )

@@ -1,4 +1,4 @@
-"""The purging that workers do by themselves, one of them at a time."""
+"""The purging and the making of partitions that workers do by themselves, one of them at a time."""
 
 import logging
 import threading
@@ -12,9 +12,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 
 from vigilry_ingest.domain.ids import new_id
+from vigilry_ingest.lifecycle.maintenance import Maintenance
 from vigilry_ingest.lifecycle.retention import (
     Cutoff,
     Retention,
+    by_partition,
     overdue_s,
     purge_dead_letters,
     purge_events,
@@ -40,18 +42,21 @@ _STOP_WAIT_S = 5.0
 class Purging(Collector):
     """Purges what is past its time, once a minute, in a thread; of all workers only one does, by a lease.
 
+    Before that it makes partitions.
+
     It pauses after each batch for as long as the batch took, so that at least half of the time is for others.
     As a collector it has the gauges of the holder, and nothing on other workers.
     """
 
     def __init__(
         self, engine: Engine, broker_url: str, *, partitions: int, default_days: int,
-        interval_s: float = _INTERVAL_S,
+        partition_period: str = "month", interval_s: float = _INTERVAL_S,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._broker_url = broker_url
         self._partitions = partitions
         self._default_days = default_days
+        self._maintenance = Maintenance(engine, partition_period)
         self._interval_s = interval_s
         self._name = new_id("worker")
         self._gauges: list[Metric] = []
@@ -92,14 +97,16 @@ class Purging(Collector):
         if not self._renew():
             self._gauges = []
             return
+        now = datetime.now(UTC)
+        self._maintenance.run(now)
         retention = Retention.read(self._engine, self._default_days)
         if retention.is_limited:
-            self._purge(retention.cutoff(datetime.now(UTC)))
+            self._purge(retention.cutoff(now), by_partition(self._engine, retention.cutoff(now), now))
         self._gauges = list(self._measure(retention))
 
-    def _purge(self, cutoff: Cutoff) -> None:
+    def _purge(self, cutoff: Cutoff, cutoff_of_events: Cutoff) -> None:
         began = time.monotonic()
-        events = self._paced(_counted(purge_events(self._engine, cutoff)))
+        events = self._paced(_counted(purge_events(self._engine, cutoff_of_events)))
         if events:
             self._paced(return_free_space(self._engine))
         with open_client(self._broker_url, timeout_s=_BROKER_TIMEOUT_S) as client:
@@ -130,7 +137,10 @@ class Purging(Collector):
         now = datetime.now(UTC)
         oldest = oldest_time(self._engine)
         age_s = (now - oldest).total_seconds() if oldest else 0.0
-        return gauges(age_s, overdue_s(self._engine, retention.cutoff(now)) if retention.is_limited else 0.0)
+        if not retention.is_limited:
+            return gauges(age_s, 0.0)
+        cutoff = by_partition(self._engine, retention.cutoff(now), now)
+        return gauges(age_s, overdue_s(self._engine, cutoff))
 
 
 def gauges(oldest_age_s: float, overdue_s: float) -> Iterator[Metric]:

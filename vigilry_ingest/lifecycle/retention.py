@@ -10,6 +10,9 @@ from sqlalchemy import Engine
 from vigilry_ingest.api_keys.projects import retention_by_project
 from vigilry_ingest.storage.event_deletion import delete_events
 from vigilry_ingest.storage.event_queries import Filter, oldest_time, projects_with_events
+from vigilry_ingest.storage.models import StoredEvent
+from vigilry_ingest.storage.partitions.dropping import drop_expired
+from vigilry_ingest.storage.partitions.layout import layouts
 from vigilry_ingest.stream.erasure import erase_dead_letters
 
 # Of a project's id: the time before which its events are past their time, or None if all are kept.
@@ -56,11 +59,38 @@ def expired_events(engine: Engine, cutoff: Cutoff) -> Iterator[Filter]:
             yield Filter(project=project_id, until=until)
 
 
-def purge_events(engine: Engine, cutoff: Cutoff) -> Iterator[int]:
-    """Delete the stored events from before their cutoff; yield the size of each batch.
+def by_partition(engine: Engine, cutoff: Cutoff, now: datetime) -> Cutoff:
+    """Return the cutoffs moved back to the start of a partition, so that whole ones expire.
 
-    Raises DatabaseError.
+    Events of a project with few days would be kept much longer by that, so its cutoff is moved only if its
+    time is at least twice that of the partition. Raises DatabaseError.
     """
+    found = layouts(engine)
+    if not all(each.is_managed for each in found.values()):
+        return cutoff
+    spans = [(each.start, each.end) for each in found[StoredEvent.__tablename__].ranges]
+
+    def of(project_id: str) -> datetime | None:
+        until = cutoff(project_id)
+        for start, end in spans:
+            if start and end and until and start <= until < end and now - until >= 2 * (end - start):
+                return start
+        return until
+
+    return of
+
+
+def purge_events(engine: Engine, cutoff: Cutoff) -> Iterator[int]:
+    """Delete the stored events from before their cutoff; yield the size of each batch or dropped partition.
+
+    That of a large partition is an estimate. Raises DatabaseError.
+    """
+
+    def is_expired(project_id: str, end: datetime) -> bool:
+        until = cutoff(project_id)
+        return until is not None and until >= end
+
+    yield from drop_expired(engine, is_expired)
     for expired in expired_events(engine, cutoff):
         yield from delete_events(engine, expired)
 

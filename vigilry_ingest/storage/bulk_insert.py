@@ -1,5 +1,6 @@
 """Bulk inserts that skip rows which already exist."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,13 +28,15 @@ def copy_new_rows(connection: Connection, table: type[Base], rows: Rows) -> None
         return
     name = table.__tablename__
     columns = ", ".join(rows[0])
+    # PgBouncer keeps connections, and the temporary tables in them, when a later version has other columns.
+    temporary = f"new_{name}_{zlib.crc32(columns.encode()):08x}"
     connection.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS new_{name} (LIKE {name}) ON COMMIT DELETE ROWS"
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {temporary} (LIKE {name}) ON COMMIT DELETE ROWS"
     )
     dialect = connection.dialect
     try:
         driver: Any = connection.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(f"COPY new_{name} ({columns}) FROM STDIN") as copy:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {temporary} ({columns}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(tuple(row.values()))
     except dialect.loaded_dbapi.Error as error:
@@ -42,5 +45,5 @@ def copy_new_rows(connection: Connection, table: type[Base], rows: Rows) -> None
             f"COPY {name}", None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
         ) from error
     connection.exec_driver_sql(
-        f"INSERT INTO {name} ({columns}) SELECT {columns} FROM new_{name} ON CONFLICT DO NOTHING"  # noqa: S608  constant names
+        f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {temporary} ON CONFLICT DO NOTHING"  # noqa: S608  constant names
     )

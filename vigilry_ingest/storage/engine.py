@@ -29,6 +29,9 @@ _STATEMENT_MS = 10_000
 # missing database or role. See https://www.postgresql.org/docs/current/errcodes-appendix.html.
 _UNDEFINED = ("42P01", "42703")
 _QUERY_CANCELED = "57014"
+# PgBouncer says this, see `_postgresql_options`; https://www.pgbouncer.org/config.html has the setting.
+_OPTIONS_REFUSED = "unsupported startup parameter"
+_OPTIONS_ACCEPTED = "ignore_startup_parameters = options"
 _SQLITE_UNDEFINED = ("no such table", "no such column")
 
 
@@ -136,6 +139,10 @@ def translated_errors() -> Iterator[None]:
         reason = str(error.orig).strip().partition("\n")[0]
         if getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
             raise DatabaseTimeout(f"The database has not responded in time: {reason}") from error
+        if _OPTIONS_REFUSED in str(error.orig):
+            reason = (
+                f"PgBouncer refuses the start-up options, so set {_OPTIONS_ACCEPTED} in its configuration."
+            )
         raise DatabaseError(f"The database cannot be used: {reason}") from error
     except PoolTimeout as error:
         raise DatabaseError("Every connection to the database is in use.") from error

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 
 from vigilry_ingest.domain.fingerprint import event_group
 from vigilry_ingest.domain.handler import Delivered, TryLater
@@ -14,6 +15,7 @@ from vigilry_ingest.storage.correlations import searchable_members, storable
 from vigilry_ingest.storage.deadlines import run_with_deadline
 from vigilry_ingest.storage.engine import DatabaseError, DatabaseTimeout, session_on
 from vigilry_ingest.storage.models import EventCorrelation, StoredEvent
+from vigilry_ingest.storage.partitions.bounds import is_beyond_bound
 from vigilry_ingest.stream.redis_keys import job_number_of
 
 # The type is indexed, and PostgreSQL limits an entry of a btree to about 2,700 bytes.
@@ -43,7 +45,11 @@ class Store:
         """
         now = datetime.now(UTC)
         rows = [_row(event, now) for event in events]
-        correlations = [row for event in events if event.correlation for row in _correlations(event)]
+        correlations = [
+            row
+            for event, event_row in zip(events, rows, strict=True)
+            for row in _correlations(event, event_row["received_at"])
+        ]
         try:
             self._write_in_time(rows, correlations)
         except DatabaseTimeout as error:
@@ -53,8 +59,12 @@ class Store:
             self._write_in_time(rows, correlations)
         except DatabaseError as error:
             raise TryLater(str(error)) from error
+        except IntegrityError as error:
+            if not is_beyond_bound(error):
+                raise
+            raise TryLater("The table is being partitioned, up to a time before that of an event.") from error
 
-    def _write_in_time(self, rows: list[dict[str, Any]], correlations: list[dict[str, str]]) -> None:
+    def _write_in_time(self, rows: list[dict[str, Any]], correlations: list[dict[str, Any]]) -> None:
         run_with_deadline(lambda: self._write(rows, correlations), _TIMEOUT_S)
 
     def _has_time_for_a_small_event(self, row: dict[str, Any]) -> bool:
@@ -72,7 +82,7 @@ class Store:
             return False
         return True
 
-    def _write(self, rows: list[dict[str, Any]], correlations: list[dict[str, str]]) -> None:
+    def _write(self, rows: list[dict[str, Any]], correlations: list[dict[str, Any]]) -> None:
         with session_on(self._engine) as session:
             self._insert(session.connection(), StoredEvent, rows)
             self._insert(session.connection(), EventCorrelation, correlations)
@@ -100,7 +110,15 @@ def _row(event: Delivered, now: datetime) -> dict[str, Any]:
     }
 
 
-def _correlations(event: Delivered) -> Iterator[dict[str, str]]:
+def _correlations(event: Delivered, received_at: datetime) -> Iterator[dict[str, Any]]:
     """Yield a row for each member of the correlation by which the event can be found."""
-    for name, value in searchable_members(event.correlation or b"{}").items():
-        yield {"event_id": event.id, "name": name, "project_id": event.project_id, "value": value}
+    if not event.correlation:
+        return
+    for name, value in searchable_members(event.correlation).items():
+        yield {
+            "event_id": event.id,
+            "name": name,
+            "project_id": event.project_id,
+            "value": value,
+            "received_at": received_at,
+        }

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic import command
@@ -15,16 +16,18 @@ from sqlalchemy.orm import Session
 
 from vigilry_ingest.storage.audit_log import Change, append, lock_audit_log
 from vigilry_ingest.storage.engine import DatabaseError, make_folder_of, translated_errors
+from vigilry_ingest.storage.partitions.swapping import partition_empty_tables
 
 # Advisory locks are identified by numbers.
 _LOCK = zlib.crc32(b"vigilry-ingest migrations")
 
 
-def upgrade(engine: Engine) -> list[str]:
+def upgrade(engine: Engine, period: str = "month") -> list[str]:
     """Apply pending migrations and return their names, oldest first.
 
-    Safe to run on several hosts at once: the others wait for the first. Raises DatabaseError when the
-    database cannot be used, or was migrated by a later version.
+    On PostgreSQL the tables of events of a new database are partitioned; others could be in use by an earlier
+    version. Safe to run on several hosts at once: the others wait for the first. Raises DatabaseError when
+    the database cannot be used, or was migrated by a later version.
     """
     make_folder_of(engine)
     config = _config()
@@ -37,6 +40,8 @@ def upgrade(engine: Engine) -> list[str]:
         pending = list(scripts.iterate_revisions("head", before))[::-1]
         if pending:
             _record(connection, before, pending[-1].revision)
+        if before is None:
+            partition_empty_tables(connection, period, datetime.now(UTC))
     return [f"{each.revision} {each.doc}" for each in pending]
 
 

@@ -233,7 +233,11 @@ class StoredEvent(Base):
 
 
 class EventCorrelation(Base):
-    """A key of an event's correlation, by which the event can be found."""
+    """A key of an event's correlation, by which the event can be found.
+
+    ``received_at`` is that of the event, and 1970 in rows from before there was such a column. A partitioned
+    table has it in its key, so it can have the same row with both times.
+    """
 
     __tablename__ = "event_correlations"
     __table_args__ = (Index("ix_event_correlations_lookup", "name", "value", "project_id"),)
@@ -242,3 +246,5 @@ class EventCorrelation(Base):
     name: Mapped[str] = mapped_column(String(200), primary_key=True)
     project_id: Mapped[str] = mapped_column(String(40))
     value: Mapped[str] = mapped_column(String(200))
+    # The previous version does not set it.
+    received_at: Mapped[datetime] = mapped_column(nullable=True)

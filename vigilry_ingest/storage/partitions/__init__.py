@@ -1,0 +1,1 @@
+"""The tables of events on PostgreSQL, partitioned by the time at which an event was received."""
