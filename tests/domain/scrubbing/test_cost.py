@@ -21,7 +21,7 @@ REPEATED = [
     b"prose with commas, ", b"2", b"a", b"4 ", b"4242 ", b"AB12CD34", b"AB12 ", b"DE12 ", b"a@", b"@a.",
     b"a.", b"1.1.", b"a:", b"::", b"eyJ", b"-eyJaaaaaaaa", b"token", b"token ", b"token=", b"token='",
     b"token=x ", b"sk-", b"-----BEGIN PRIVATE KEY-----", b"-----END ", b"\\n", b'\\"', b"\\u0040", b"\\\\",
-    b"\xc3\xa9",
+    b"\xc3\xa9", b"token={", b"token={\\n", b"token==", b"token%3A", b"token=a=b;", b"a%40", b"token='\\\\",
 ]  # fmt: skip
 WHOLE = {
     "strings": filled(b'["', b'","', b'"]'),
@@ -33,6 +33,11 @@ WHOLE = {
     "as many values as possible": b'{"a":"' + b"DE89370400440532013000 " * (MAX_CHECKS - 1) + b'"}',
     "a token": b'{"a":"eyJaaaaaaaa.' + b"a" * 5_000_000 + b'"}',
     "a key": b'{"a":"sk-' + b"a" * 5_000_000 + b'"}',
+    "a quoted value": b'{"a":"token=\'' + b"a" * 5_000_000 + b'"}',
+    "a value with backslashes": filled(b'{"a":"token=\'', b"\\\\", b'"}'),
+    "an object in a text": filled(b'{"a":"token={', b"a 'b' ", b'"}'),
+    "an array in a text": filled(b'{"a":"token=[', b"a, ", b'"}'),
+    "cookies": filled(b'{"a":"token=a=b', b";c", b'"}'),
     "a name": b'{"' + b"token" * 1_000_000 + b'":"x"}',
 }
 

@@ -90,6 +90,33 @@ def test_the_field_of_a_name_in_any_spelling_is_replaced() -> None:
         assert scrubbed(b'{"%s":"x"}' % name.encode(), scrubber) == b'{"%s":"x"}' % name.encode()
 
 
+def test_a_field_is_replaced_in_the_spelling_in_which_it_is_given() -> None:
+    for name in ("OAuth", "sessionID", "APIKey", "XMLHttpKey", "a - b", "user.ID", "Größe"):
+        scrubber = Scrubber(ScrubbingRules.checked([name], []))
+        assert scrubbed(f'{{"{name}":"x"}}'.encode(), scrubber) == f'{{"{name}":"[scrubbed]"}}'.encode()
+
+
+def test_the_identifiers_of_sessions_are_replaced_by_default() -> None:
+    scrubber = Scrubber(DEFAULT_RULES)
+    for name in (b"sessionID", b"JSESSIONID", b"PHPSESSID", b"ASP.NET_SessionId", b"PassWord"):
+        assert scrubbed(b'{"%s":"x"}' % name, scrubber) == b'{"%s":"[scrubbed]"}' % name
+
+
+def test_a_field_whose_name_has_an_escaped_quotation_mark_is_replaced() -> None:
+    assert scrubbed(b'{"token\\"a":"x"}') == b'{"token\\"a":"[scrubbed]"}'
+
+
+def test_a_field_that_has_letters_of_a_literal_or_a_number_is_no_name_there() -> None:
+    scrubber = Scrubber(ScrubbingRules.checked(["*a*", "*e*"], []))
+    payload = b'{"x":false,":a":[1E9,":e",false,",",null]}'
+    assert scrubbed(payload, scrubber) == b'{"x":false,":a":"[scrubbed]"}'
+
+
+def test_texts_with_many_escapes_are_not_too_complex() -> None:
+    payload = b'["' + b'\\u043f\\u0430","' * (2 * MAX_CHECKS) + b'"]'
+    assert scrubbed(payload) == payload
+
+
 def test_a_field_with_other_letters_is_replaced() -> None:
     scrubber = Scrubber(ScrubbingRules.checked(["пароль"], []))
     assert scrubbed('{"Пароль":"x","a":"y"}'.encode(), scrubber) == '{"Пароль":"[scrubbed]","a":"y"}'.encode()
@@ -107,6 +134,17 @@ def test_a_copy_of_a_field_s_value_is_replaced_in_the_texts_made_of_it() -> None
     assert result.correlation == b'{"owner":"[scrubbed]"}'
     # The payload is what the rules say.
     assert result.payload == b'{"card":"[scrubbed]","note":"of Jane Doe"}'
+
+
+def test_a_copy_that_has_another_or_a_pattern_in_it_is_replaced_as_a_whole() -> None:
+    payload = b'{"token":"hunter2","api_key":"hunter2-of-jane","password":"the jane@x.co phrase"}'
+    event = an_event(payload, message="hunter2-of-jane, hunter2, the jane@x.co phrase")
+    assert SCRUBBER.scrub(event)[0].message == "[scrubbed], [scrubbed], [scrubbed]"
+
+
+def test_the_names_within_a_value_are_no_secrets() -> None:
+    event = an_event(b'{"card":{"number":"1234567"}}', message="The number 1234567 is invalid")
+    assert SCRUBBER.scrub(event)[0].message == "The number [scrubbed] is invalid"
 
 
 def test_what_a_client_chooses_for_its_request_and_what_the_service_adds_stays() -> None:

@@ -36,6 +36,7 @@ REPLACED = {
         "jane.doe+x@mail.example.co.uk",
         "o'neil_1%x@exa-mple.io",
         "ünï@exämple.de",
+        "jane%40example.com",
     ],
     "iban": [
         "DE89370400440532013000",
@@ -66,6 +67,7 @@ REPLACED = {
         "AIza" + "a1B2_" * 7,
         "sk-proj-abcdefghij0123456789",
         "-----BEGIN RSA PRIVATE KEY-----\nMIIB+/=\nabc\n-----END RSA PRIVATE KEY-----",
+        r"-----BEGIN PRIVATE KEY-----\nMIIB+/=\nabc\n-----END PRIVATE KEY-----",
     ],
 }
 
@@ -159,6 +161,11 @@ def test_the_value_after_the_name_of_a_field_is_replaced(text: str, expected: st
 )
 def test_what_is_beside_a_value_stays(text: str, expected: str) -> None:
     assert scrubbed(text) == expected
+
+
+@pytest.mark.parametrize("text", ["日" * 30 + "@example.com", "a@x." + "日" * 90, "é" * 300 + "@é.éé"])
+def test_an_address_that_is_too_long_is_cut_between_characters(text: str) -> None:
+    assert "[scrubbed]" in scrubbed(text)
 
 
 def test_generated_cards_and_accounts_are_valid_examples() -> None:

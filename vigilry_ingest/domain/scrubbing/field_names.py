@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import re2
 
-from vigilry_ingest.domain.scrubbing.search import search_for
+from vigilry_ingest.domain.scrubbing.search import search_for_one
 
 _BETWEEN_WORDS = re.compile(r"[_\-. ]+|(?<=[a-z0-9])(?=[A-Z])")
 # A longer name is more likely data than a name, and would take long to compare.
@@ -29,8 +29,9 @@ class FieldNames:
         self.match = lru_cache(_CACHED_NAMES)(self._match)
         words = {spelling for field in fields for spelling in _spellings(_words(field)[0])}
         self.expression = rb"(?i:%s)" % (b"|".join(map(re2.escape, sorted(words))) or _NOTHING)
-        # An escape may stand for any letter.
-        self.find_name = search_for([rb"(?:%s|\\u)[^\"]*\"\s*[:,]" % self.expression])
+        # An escape may stand for a letter.
+        escape = rb"\\u00[2-7]" if all(map(str.isascii, fields)) else rb"\\u"
+        self.find_name = search_for_one(rb'(?:%s|%s)(?:[^"\\]|\\.)*"\s*[:,]' % (self.expression, escape))
 
     def _match(self, name: bytes) -> bool:
         return self._search(name[:_MAX_NAME_LENGTH]) is not None
@@ -42,15 +43,23 @@ def _pattern_of(field: str) -> bytes:
     upper_start = rb"" if field.startswith("*") else rb"(?<![A-Z])"
     end = rb"" if field.endswith("*") else rb"(?![a-z])"
     upper_end = rb"" if field.endswith("*") else rb"(?![A-Za-z])"
-    spellings = (
+    spellings = [
         start + _joined(lower) + end,
-        start + _joined((lower[0], *title[1:])) + end,
         _joined(title) + end,
-        upper_start + _joined((upper[0], *title[1:])) + end,
         upper_start + _joined(upper) + upper_end,
-    )
-    # Of one word, some are the same, and the fourth has the wrong end.
-    return b"|".join(dict.fromkeys(spellings if len(lower) > 1 else spellings[::2]))
+        # As it is given, such as OAuth.
+        start + re.escape(field.strip("*").encode()) + end,
+    ]
+    if len(lower) > 1:
+        spellings += (
+            start + _joined((lower[0], *title[1:])) + end,
+            start + _joined((lower[0], *upper[1:])) + upper_end,
+            upper_start + _joined((upper[0], *title[1:])) + end,
+        )
+    if field.startswith("*") and field.endswith("*"):
+        # It is wherever its letters are, as in PassWord.
+        spellings = [rb"(?i:%s)" % each for each in spellings]
+    return b"|".join(dict.fromkeys(spellings))
 
 
 def _joined(words: Iterable[bytes]) -> bytes:

@@ -61,7 +61,9 @@ class JsonText:
             start, position = found.span()
             ends = ends or list(accumulate(len(part) + 1 for part in self._parts))
             index = bisect_right(ends, start)
-            if _is_name(self._parts, index) or _is_first_of_pair(self._parts, index):
+            # What is between strings, as in false or 1E9, may have letters of a field, too.
+            is_string = index % 2 == 1
+            if is_string and (_is_name(self._parts, index) or _is_first_of_pair(self._parts, index)):
                 yield index
 
     def texts(self) -> list[bytes]:
@@ -121,7 +123,9 @@ def _replace_value(parts: Sequence[bytes], index: int, kept: list[bytes], tally:
         return index + 4
     if value[:1] in (b"{", b"["):
         last, end = _end_of_container(parts, index + 1, start, tally)
-        tally.replace_field(map(_decoded, parts[index + 2 : last : 2]))
+        strings = range(index + 2, last, 2)
+        # Names of members are words that other texts have, too.
+        tally.replace_field(_decoded(parts[each]) for each in strings if not _is_name(parts, each))
         kept += (name, between[:start] + PLACEHOLDER_STRING + parts[last][end:])
         return last + 1
     if number := _NUMBER.match(value):

@@ -32,6 +32,7 @@ class Pattern(NamedTuple):
 
 # Visa, Mastercard, American Express, Diners Club and JCB, Discover and UnionPay.
 _ISSUERS = re.compile(rb"4|5[1-5]|2[2-7]|3[04-9]|6[0245]")
+_CONTINUATIONS = frozenset(bytes([byte]) for byte in range(0x80, 0xC0))
 _DECIMAL = re.compile(rb"[0-9][.]")
 _SEPARATORS = b" -"
 
@@ -56,14 +57,28 @@ def _end_of_card_as_number(text: bytes, start: int, end: int) -> int | None:
     return None if is_part else _end_of_card(text, start, end)
 
 
-_DOMAIN = re.compile(rb"@(?:[^.]{1,63}\.)+[^.0-9][^.]{1,62}")
+_AT = re.compile(rb"@|%40")
+_DOMAIN = re.compile(rb"(?:[^.]{1,63}\.)+[^.0-9][^.]{1,62}")
 
 
 def _end_of_email(text: bytes, start: int, end: int) -> int | None:
     """Check that the domain has a top level, without what ends the sentence."""
+    at = _AT.search(text, start, end)
+    if at is None or _is_within_character(text, start):
+        return None
     end = start + len(text[start:end].rstrip(b".-"))
-    domain = _DOMAIN.match(text, text.index(b"@", start), end)
-    return domain and domain.end()
+    domain = _DOMAIN.match(text, at.end(), end)
+    if domain is None:
+        return None
+    end = domain.end()
+    while _is_within_character(text, end):
+        end += 1
+    return end
+
+
+def _is_within_character(text: bytes, position: int) -> bool:
+    """Return whether a character of several bytes begins before a position and goes on there."""
+    return text[position : position + 1] in _CONTINUATIONS
 
 
 def _end_of_iban(text: bytes, start: int, _end: int) -> int | None:
@@ -116,7 +131,7 @@ def _end_of_ipv6(text: bytes, start: int, end: int) -> int | None:
 # RFC 7519: a header, which is a JSON object in base64url, a payload and a signature; five parts if encrypted.
 _REST_OF_JWT = re.compile(rb"[\w-]{0,4000}\.[\w-]+(?:\.[\w-]*){0,3}")
 _REST_OF_KEY = re.compile(rb"[\w+/=-]*")
-_REST_OF_PRIVATE_KEY = re.compile(rb"[\w+/=\s:,.-]*")
+_REST_OF_PRIVATE_KEY = re.compile(rb"[\w+/=\s:,.\\-]*")
 _LAST_LINE = re.compile(rb"-----END [A-Z ]+-----")
 
 
@@ -144,7 +159,7 @@ _CARD = (
     rb"|[0-9]{3} (?:[0-9]{6} [0-9]{4,5}|[0-9]{4} [0-9]{4} [0-9]{4}(?: [0-9]{3})?)"
     rb"|[0-9]{3}-(?:[0-9]{6}-[0-9]{4,5}|[0-9]{4}-[0-9]{4}-[0-9]{4}(?:-[0-9]{3})?))\b"
 )
-_EMAIL = rb"[\w.+%'\x80-\xff-]{1,64}@[A-Za-z0-9.\x80-\xff-]{4,255}"
+_EMAIL = rb"[\w.+%'\x80-\xff-]{1,64}(?:@|%40)[A-Za-z0-9.\x80-\xff-]{4,255}"
 _GROUP = rb"[0-9A-Fa-f]{1,4}"
 _IPV6 = (
     rb"\b" + _GROUP + rb"(?::" + _GROUP + rb"){7}"

@@ -10,7 +10,7 @@ from vigilry_ingest.domain.scrubbing.patterns import PATTERNS
 DEFAULT_FIELDS = (
     "*password*", "*passwd*", "*passphrase*", "*secret*", "*token", "credentials", "auth", "authorization",
     "bearer", "api_key", "private_key", "access_key", "mysql_pwd", "cookie", "cookies", "session_id",
-    "*sessid", "connect.sid", "csrf", "xsrf", "card_number", "cvc", "cvv", "iban", "ssn",
+    "*sessid", "jsessionid", "connect.sid", "csrf", "xsrf", "card_number", "cvc", "cvv", "iban", "ssn",
 )  # fmt: skip
 DEFAULT_PATTERNS = ("card-number", "iban", "jwt", "api-key")
 

@@ -37,9 +37,10 @@ class Scrubber:
         own = [event.message.encode(), event.type.encode(), (event.source or "").encode()]
         # All at once: a search has costs of its own.
         of_correlation, of_payload = correlation.texts(), payload.texts()
-        before = [*own, *of_correlation, *of_payload]
-        after = list(self._texts.scrub_all(before, tally))
         first = len(own) + len(of_correlation)
+        # Before a pattern takes a part of a copy, and again for the values that are found in texts.
+        before = [*_without_copies([*own, *of_correlation], tally), *of_payload]
+        after = list(self._texts.scrub_all(before, tally))
         after[:first] = _without_copies(after[:first], tally)
         if tally.replaced == 0:
             return event, 0
@@ -70,7 +71,8 @@ def _named(patterns: Mapping[str, Sequence[Pattern]], names: Collection[str]) ->
 
 def _without_copies(texts: Sequence[bytes], tally: Tally) -> list[bytes]:
     """Return texts that may have been made of the values of fields, without these."""
-    for copy in tally.copies:
+    # The longest first, because another may be a part of it.
+    for copy in sorted(tally.copies, key=len, reverse=True):
         tally.replaced += sum(text.count(copy) for text in texts)
         texts = [text.replace(copy, PLACEHOLDER) for text in texts]
     return list(texts)

@@ -24,8 +24,12 @@ def search_for(expressions: Iterable[bytes]) -> Search:
 
     The first expression wins where several match.
     """
+    return search_for_one(b"|".join(b"(%s)" % expression for expression in expressions))
+
+
+def search_for_one(expression: bytes) -> Search:
+    """Return the search for an expression; without groups, it is fast for long matches, too."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
-    pattern = re2.compile(b"|".join(b"(%s)" % expression for expression in expressions), options)
-    search: Search = pattern.search
+    search: Search = re2.compile(expression, options).search
     return search
