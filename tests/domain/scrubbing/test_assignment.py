@@ -82,6 +82,7 @@ def test_a_header_with_several_values_is_replaced_as_a_whole(text: str, expected
         "app/auth.rb:12:in `login'",
         'File "/app/token.py", line 5, in auth',
         "auth.py:12: in login",
+        "config/secrets.yaml:3: a tab",
         "github.com/x/auth.(*S).Login(0xc0)\n\t/go/auth/token.go:12 +0x1",
         "at App.Auth.Login() in C:\\src\\Auth.cs:line 42",
         "#0 /app/Auth.php(12): Auth::attempt()",

@@ -16,8 +16,8 @@ _MAX_NAME_START = 60
 
 # As in a stack trace: auth.py:12, Token.cs:line 12, auth.jar:1.2.
 _PLACE_IN_FILE = re.compile(
-    rb"\.(?:c|cc|cjs|clj|cpp|cs|dart|ex|exs|fs|go|h|hpp|hs|jar|java|jsx?|kt|lua|mjs|mm?|php|pl|pyx?|rb|rs|scala"
-    rb"|sh|sql|svelte|swift|tsx?|vb|vue):(?:line )?[0-9]"
+    rb"\.(?:c|cc|cfg|cjs|clj|cpp|cs|dart|ex|exs|fs|go|h|hpp|hs|html|ini|jar|java|json|jsx?|kt|lua|mjs|mm?|php"
+    rb"|pl|pyx?|rb|rs|scala|sh|sql|svelte|swift|toml|tsx?|vb|vue|xml|ya?ml):(?:line )?[0-9]"
 )
 
 

@@ -172,7 +172,7 @@ _SECRET_KEY = (
     rb"|gh[pousr]_[0-9A-Za-z]{36}|github_pat_\w{22}|glpat-[\w-]{20}"
     rb"|xox[a-z]-[\w-]{10}|xapp-[\w-]{10}"
     rb"|A(?:KI|SI)A[0-9A-Z]{16}|AIza[\w-]{35}"
-    rb"|\bsk-[\w-]{20}|SG\.[\w-]{16,64}\.[\w-]{16}|npm_[0-9A-Za-z]{36}|pypi-[\w-]{16}"
+    rb"|\bsk-[\w-]{20}|\bSG\.[\w-]{16,64}\.[\w-]{16}|npm_[0-9A-Za-z]{36}|pypi-AgE[\w-]{16}"
 )
 
 # Where two patterns have a candidate at the same place, the first is taken.
