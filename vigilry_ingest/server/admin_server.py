@@ -10,8 +10,11 @@ from vigilry_ingest.config.settings import Config, ConfigError
 from vigilry_ingest.observability.logging_config import logging_config
 
 _APP = "vigilry_ingest.app:create_admin_app()"
-# An administrator's request waits for the database, and deleting a project for the workers' caches.
-_THREADS = 4
+# An administrator's request waits for the database, and deleting a project for the workers' caches: those who
+# delete several must leave threads for who revokes a key.
+_THREADS = 16
+# As long as the senders' service keeps idle connections, so that none is closed just as a client reuses it.
+_KEEPALIVE_S = 75
 # A socket in the file system is for the user and the group of the process.
 _UMASK = 0o117
 
@@ -39,8 +42,9 @@ class AdminServer(BaseApplication):  # type: ignore[misc]  # gunicorn's is Any
         for name, value in {
             "bind": self._config.admin_bind,
             "workers": 1,
-            "worker_class": "vigilry_ingest.server.workers.ProblemThreadWorker",
+            "worker_class": "vigilry_ingest.server.admin_worker.AdminThreadWorker",
             "threads": _THREADS,
+            "keepalive": _KEEPALIVE_S,
             "umask": _UMASK,
             # Its maximum: names are in the paths.
             "limit_request_line": 8190,
