@@ -85,6 +85,22 @@ def test_a_query_is_checked_like_a_body(admin: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "projects/x"), ("PATCH", "projects/x"), ("POST", "keys"), ("PUT", "keys/by-name/x/y"),
+        ("POST", "keys/x/rotate"), ("POST", "keys/x/revoke"), ("POST", "sources"),
+        ("PUT", "sources/by-name/x/y"), ("PATCH", "sources/x"), ("DELETE", "sources/x"),
+        ("POST", "sources/x/rotate"), ("POST", "secrets/rotate"),
+    ],
+)  # fmt: skip
+def test_a_change_with_a_query_that_it_does_not_know_is_refused(
+    admin: httpx.Client, method: str, path: str
+) -> None:
+    answer = admin.request(method, f"/admin/{path}?dry_run=true", json={})
+    assert faults(answer) == {"/dry_run": "unknown_field"}
+
+
+@pytest.mark.parametrize(
     ("content", "headers", "status", "code"),
     [
         (b"{", {}, 400, "malformed_json"),
