@@ -31,6 +31,8 @@ def test_without_an_address_it_says_that_it_is_off() -> None:
     [
         ("127.0.0.1:4100", "127.0.0.1:4100"),
         ("127.0.0.1:4100", "localhost:4100"),
+        ("127.0.0.1:4100", "0.0.0.0:4100"),
+        ("[::]:4100", "127.0.0.1:4100"),
         ("unix:var/web.sock", "unix:var/../var/web.sock"),
     ],
 )
