@@ -1,21 +1,26 @@
 """Requests of the admin API: all faults at once, bounded pages, actors on record, secrets shown once."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 
 from tests.fixtures.databases import dispose, migrate
 from tests.fixtures.sender import assert_refused
 from tests.fixtures.servers.admin import AdminApi, an_admin_key
 from tests.fixtures.servers.postgres import Postgres
 from tests.fixtures.servers.valkey import Valkey
+from tests.fixtures.servers.waiting import wait_until
 from vigilry_ingest.api_keys.admin_keys import AUDIT, PROJECTS
 from vigilry_ingest.domain.ids import new_ulid
+from vigilry_ingest.storage.audit_log import changes_on
 from vigilry_ingest.storage.audit_queries import AuditFilter, newest_entries
 from vigilry_ingest.storage.engine import make_engine
+from vigilry_ingest.storage.models import Project
 
 
 def faults(answer: httpx.Response) -> dict[str, str]:
@@ -77,6 +82,22 @@ def test_a_query_is_checked_like_a_body(admin: httpx.Client) -> None:
     assert faults(admin.get("/admin/audit?since=yesterday&limit=1001&after=x")) == {
         "/since": "invalid", "/limit": "out_of_range", "/after": "wrong_type",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "projects/x"), ("PATCH", "projects/x"), ("POST", "keys"), ("PUT", "keys/by-name/x/y"),
+        ("POST", "keys/x/rotate"), ("POST", "keys/x/revoke"), ("POST", "sources"),
+        ("PUT", "sources/by-name/x/y"), ("PATCH", "sources/x"), ("DELETE", "sources/x"),
+        ("POST", "sources/x/rotate"), ("POST", "secrets/rotate"),
+    ],
+)  # fmt: skip
+def test_a_change_with_a_query_that_it_does_not_know_is_refused(
+    admin: httpx.Client, method: str, path: str
+) -> None:
+    answer = admin.request(method, f"/admin/{path}?dry_run=true", json={})
+    assert faults(answer) == {"/dry_run": "unknown_field"}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +173,38 @@ def test_a_project_is_deleted_only_with_its_name(admin: httpx.Client, own_engine
     assert_refused(admin.get(path), 404, "not_found")
     actions = [row.action for row in newest_entries(own_engine, AuditFilter(project_id=id_), 9)]
     assert actions == ["project.delete", "events.erase", "project.archive", "key.mint", "project.create"]
+
+
+def test_a_project_that_another_deletes_meanwhile_is_a_404(admin: httpx.Client, own_engine: Engine) -> None:
+    name = f"project {new_ulid()}"
+    id_ = admin.put(f"/admin/projects/{name}", json={"archived": True}).json()["project_id"]
+    with ThreadPoolExecutor(1) as pool:
+        with changes_on(own_engine) as session:
+            deletion = pool.submit(admin.delete, f"/admin/projects/{name}", params={"confirm": name})
+            # Until it has found the project and waits for this change.
+            time.sleep(1)
+            session.execute(delete(Project).where(Project.id == id_))
+        assert_refused(deletion.result(), 404, "not_found")
+
+
+def test_a_project_that_is_restored_while_it_is_deleted_is_kept(
+    settings: dict[str, str | int], own_engine: Engine
+) -> None:
+    name = f"project {new_ulid()}"
+    path = f"/admin/projects/{name}"
+    key = an_admin_key(own_engine)
+    with (
+        AdminApi(settings | {"VIGILRY_KEY_CACHE_TTL_S": 3}) as api,
+        api.client(key) as admin,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        admin.put(path, json={})
+        deletion = pool.submit(admin.delete, path, params={"confirm": name})
+        wait_until(lambda: admin.get(path).json()["state"] == "archived", 3, "the project is archived")
+        admin.put(path, json={"archived": False})
+        problem = assert_refused(deletion.result(), 409, "conflict")
+        assert "was restored" in problem["detail"]
+        assert admin.get(path).json()["state"] == "live"
 
 
 def test_what_is_not_there_is_a_404_and_a_nul_never_reaches_the_database(admin: httpx.Client) -> None:

@@ -1,5 +1,6 @@
 """Configuration management: declarative changes that are repeated change nothing."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -134,11 +135,38 @@ def test_another_secret_replaces_the_current_one_after_its_grace(admin: httpx.Cl
     assert (changed.json()["environment"], changed.json()["state"]) == ("staging", "disabled")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "shown"),
+    [
+        ("projects/{}", {"per_second": 5}, "project_id"),
+        ("keys/by-name/racing/{}", {}, "api_key"),
+        ("sources/by-name/racing/{}", {"provider": "github"}, "secret"),
+    ],
+)
+def test_identical_requests_at_once_make_one_and_show_its_secret_once(
+    admin: httpx.Client, own_engine: Engine, path: str, body: dict[str, Any], shown: str
+) -> None:
+    project_id = admin.put("/admin/projects/racing", json={}).json()["project_id"]
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(5):
+            target = "/admin/" + path.format(f"{shown} {number}")
+            answers = list(pool.map(lambda to: admin.put(to, json=body), [target] * 8))
+            assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+            if shown != "project_id":
+                assert [shown in answer.json() for answer in answers].count(True) == 1
+    assert not newest_entries(own_engine, AuditFilter(project_id, action="source.rotate"), 1)
+
+
 def test_what_cannot_be_put_is_refused_with_what_to_do(admin: httpx.Client) -> None:
     admin.put("/admin/projects/refusing", json={})
     put = "/admin/sources/by-name/refusing/one"
     assert_refused(admin.put(put, json={"provider": "stripe"}), 400, "invalid_request")
     assert admin.put(put, json={"provider": "github"}).json()["secret"]
+    encoded = {
+        "provider": "hmac",
+        "options": {"header": "X-Sig", "algorithm": "sha256", "key_encoding": "base64"},
+    }
+    assert admin.put("/admin/sources/by-name/refusing/encoded", json=encoded).json()["secret"]
     problem = assert_refused(admin.put(put, json={"provider": "gitlab"}), 409, "conflict")
     assert "remove it first" in problem["detail"]
     for _ in range(2):

@@ -1,6 +1,8 @@
 """``flask admin serve``: off by default, on a socket of its own, and without the senders' paths."""
 
+import socket
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,8 @@ def test_without_an_address_it_says_that_it_is_off() -> None:
     [
         ("127.0.0.1:4100", "127.0.0.1:4100"),
         ("127.0.0.1:4100", "localhost:4100"),
+        ("127.0.0.1:4100", "0.0.0.0:4100"),
+        ("[::]:4100", "127.0.0.1:4100"),
         ("unix:var/web.sock", "unix:var/../var/web.sock"),
     ],
 )
@@ -70,6 +74,42 @@ def test_a_unix_socket_is_for_the_user_and_the_group_alone(
         mode = Path(api.bind.removeprefix("unix:")).stat().st_mode
         assert stat.S_IMODE(mode) == 0o660
     engine.dispose()
+
+
+def sent(api: AdminApi, text: bytes) -> socket.socket:
+    """Return a connection on which something was sent; the caller closes it."""
+    host, _, port = api.bind.partition(":")
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection.sendall(text)
+    return connection
+
+
+@pytest.mark.parametrize(
+    "unfinished",
+    [b"GET /health/live HTTP/1.1\r\nHost: a\r\n", b"PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"],
+)
+def test_requests_that_never_end_keep_administrators_waiting_for_ten_seconds_at_most(
+    api: AdminApi, unfinished: bytes
+) -> None:
+    with ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(sent(api, unfinished))
+        client = stack.enter_context(api.client())
+        assert client.get("/health/live").status_code == 200
+
+
+def test_a_client_that_does_not_close_its_connection_breaks_no_other(api: AdminApi) -> None:
+    ended = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with api.client() as client:
+        for _ in range(3):
+            assert client.get("/health/live").status_code == 200
+            with sent(api, ended) as other:
+                while other.recv(4096):
+                    pass
+                answer = client.get("/health/live")
+                assert answer.status_code == 200
+                # gunicorn would wait for the other client first.
+                assert answer.elapsed.total_seconds() < 1.5
 
 
 def test_the_unit_s_command_serves_it_and_ends_well(settings: dict[str, str | int]) -> None:

@@ -54,6 +54,7 @@ def test_the_base_environ_has_what_a_request_does_not_change() -> None:
         (AsyncWorker.handle, ["self", "listener", "client", "addr"]),
         (AsyncWorker.handle_request, ["self", "listener_name", "req", "sock", "addr"]),
         (SyncWorker.handle_request, ["self", "listener", "req", "client", "addr"]),
+        (ThreadWorker.handle, ["self", "conn"]),
         (ThreadWorker.handle_request, ["self", "req", "conn"]),
         (Worker.handle_error, ["self", "req", "client", "addr", "exc"]),
         (GeventWorker.notify, ["self"]),

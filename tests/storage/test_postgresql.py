@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
@@ -37,6 +38,13 @@ def test_a_connection_says_who_it_is_and_bounds_its_statements(engine: Engine) -
     assert setting(engine, "statement_timeout") == "10s"
     assert setting(engine, "idle_in_transaction_session_timeout") == "30s"
     assert setting(engine, "tcp_keepalives_idle") in ("15", "0")  # 0: over a unix socket
+
+
+def test_a_server_that_confirms_nothing_is_given_up_after_half_a_minute(engine: Engine) -> None:
+    with engine.connect() as connection:
+        driver_connection = connection.connection.driver_connection
+        assert isinstance(driver_connection, psycopg.Connection)
+        assert driver_connection.info.get_parameters()["tcp_user_timeout"] == "30000"
 
 
 def test_what_the_operator_writes_into_the_url_wins(url: str) -> None:

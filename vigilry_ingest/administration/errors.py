@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
 from vigilry_ingest.api_keys.declared_keys import OtherKey
 from vigilry_ingest.api_keys.project_lookup import UnknownProject
-from vigilry_ingest.api_keys.projects import NameTaken
+from vigilry_ingest.api_keys.projects import NameTaken, RestoredMeanwhile
 from vigilry_ingest.api_keys.registry import ArchivedProject, UnknownKey, UnusableKey
 from vigilry_ingest.webhooks.encryption import CannotDecrypt, NoSecretsKey
 from vigilry_ingest.webhooks.source_settings import (
@@ -15,6 +15,10 @@ from vigilry_ingest.webhooks.source_settings import (
     OtherProvider,
     UnknownSource,
 )
+
+_CONFLICTS = (
+    NameTaken, RestoredMeanwhile, ArchivedProject, UnusableKey, OtherKey, AmbiguousSource, OtherProvider,
+)  # fmt: skip
 
 
 class AdministrationError(Exception):
@@ -35,7 +39,7 @@ def translated_failures() -> Iterator[None]:
         yield
     except (UnknownProject, UnknownKey, UnknownSource) as error:
         raise AdministrationError("not_found", _missing(error)) from error
-    except (NameTaken, ArchivedProject, UnusableKey, OtherKey, AmbiguousSource, OtherProvider) as error:
+    except _CONFLICTS as error:
         raise AdministrationError("conflict", _conflict(error)) from error
     except InvalidSecret as error:
         raise InvalidEvent([Fault("/secret", "invalid", str(error))]) from error
@@ -56,6 +60,10 @@ def _conflict(error: ValueError) -> str:
     match error:
         case NameTaken():
             return f"Another project has the name {error}."
+        case RestoredMeanwhile():
+            return (
+                f"{error} was restored while it was being deleted: its events are erased, the rest is kept."
+            )
         case ArchivedProject():
             return f"{error} is archived: restore it with `flask projects unarchive`."
         case UnusableKey():

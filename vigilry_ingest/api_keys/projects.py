@@ -21,6 +21,10 @@ class NameTaken(ValueError):
     """Another project has this name."""
 
 
+class RestoredMeanwhile(ValueError):
+    """A project was restored after its events were erased, so that it may have new ones."""
+
+
 class ProjectSummary(NamedTuple):
     """A project, the number of its live keys, and when one of its keys was last used."""
 
@@ -148,15 +152,17 @@ def project_id_of(engine: Engine, name_or_id: str) -> str:
 
 
 def delete_project(engine: Engine, project_id: str) -> None:
-    """Delete a project with its keys, and its sources with their secrets; its events stay.
+    """Delete an archived project with its keys, and its sources with their secrets; its events stay.
 
-    Raises DatabaseError.
+    Raises RestoredMeanwhile, DatabaseError.
     """
     sources = select(Source.id).where(Source.project_id == project_id)
     with changes_on(engine) as session:
         project = session.get(Project, project_id)
         if project is None:
             return
+        if project.archived_at is None:
+            raise RestoredMeanwhile(project.name)
         append(session, Change("project.delete", project_id, project_id, before=state_of(project)))
         session.execute(delete(SourceSecret).where(SourceSecret.source_id.in_(sources)))
         for model in (Source, ApiKey):

@@ -28,7 +28,7 @@ class RefusalLog:
         self._due: dict[tuple[str, str], tuple[float, int]] = {}
 
     def note(self, reason: str, key_id: str | None, **request: str) -> None:
-        """Record a refusal, unless that was done within the last minute. Never raises."""
+        """Record a refusal, unless that was done or tried within the last minute. Never raises."""
         target = key_id or "unknown"
         now = time.monotonic()
         with self._mutex:
@@ -41,4 +41,7 @@ class RefusalLog:
         try:
             record(self._engine, Change(ACTION, target, after=after))
         except DatabaseError as error:
+            with self._mutex:
+                due_at, meanwhile = self._due[target, reason]
+                self._due[target, reason] = due_at, meanwhile + skipped + 1
             _log.warning("refused admin key not recorded", extra={"reason": str(error)})

@@ -10,8 +10,14 @@ from vigilry_ingest.config.settings import Config, ConfigError
 from vigilry_ingest.observability.logging_config import logging_config
 
 _APP = "vigilry_ingest.app:create_admin_app()"
-# An administrator's request waits for the database, and deleting a project for the workers' caches.
-_THREADS = 4
+# An administrator's request waits for the database, and deleting a project for the workers' caches: those who
+# delete several must leave threads for who revokes a key.
+_THREADS = 16
+# As long as the senders' service keeps idle connections, so that none is closed just as a client reuses it.
+_KEEPALIVE_S = 75
+_UNIX = "unix:"
+_LOOPBACK = "127.0.0.1"
+_EVERY_HOST = ("", "0.0.0.0", "[::]")  # noqa: S104  to compare with, not to listen on
 # A socket in the file system is for the user and the group of the process.
 _UMASK = 0o117
 
@@ -27,7 +33,7 @@ class AdminServer(BaseApplication):  # type: ignore[misc]  # gunicorn's is Any
             raise ConfigError(
                 "The admin API is off: set VIGILRY_ADMIN_BIND to an address, such as 127.0.0.1:4101"
             )
-        if _place(config.admin_bind) == _place(config.bind):
+        if _overlap(config.admin_bind, config.bind):
             raise ConfigError(
                 "VIGILRY_ADMIN_BIND must not be VIGILRY_BIND: senders must not reach the admin API"
             )
@@ -39,8 +45,9 @@ class AdminServer(BaseApplication):  # type: ignore[misc]  # gunicorn's is Any
         for name, value in {
             "bind": self._config.admin_bind,
             "workers": 1,
-            "worker_class": "vigilry_ingest.server.workers.ProblemThreadWorker",
+            "worker_class": "vigilry_ingest.server.admin_worker.AdminThreadWorker",
             "threads": _THREADS,
+            "keepalive": _KEEPALIVE_S,
             "umask": _UMASK,
             # Its maximum: names are in the paths.
             "limit_request_line": 8190,
@@ -58,8 +65,17 @@ class AdminServer(BaseApplication):  # type: ignore[misc]  # gunicorn's is Any
         return util.import_app(_APP)
 
 
-def _place(bind: str) -> str:
-    """Return an address in one form, by which two can be compared."""
-    if bind.startswith("unix:"):
-        return str(Path(bind.removeprefix("unix:").removeprefix("//")).resolve())
-    return bind.replace("localhost:", "127.0.0.1:")
+def _overlap(one: str, other: str) -> bool:
+    """Return whether one client could reach both addresses at the same place."""
+    if one.startswith(_UNIX) or other.startswith(_UNIX):
+        return _resolved(one) == _resolved(other)
+    (host, _, port), (other_host, _, other_port) = one.rpartition(":"), other.rpartition(":")
+    hosts = {_LOOPBACK if each == "localhost" else each for each in (host, other_host)}
+    return port == other_port and (len(hosts) == 1 or not hosts.isdisjoint(_EVERY_HOST))
+
+
+def _resolved(bind: str) -> str:
+    """Return the path of a unix socket in one form, by which two can be compared."""
+    if not bind.startswith(_UNIX):
+        return bind
+    return str(Path(bind.removeprefix(_UNIX).removeprefix("//")).resolve())

@@ -93,7 +93,9 @@ def _postgresql_options(url: URL) -> dict[str, Any]:
     options: dict[str, Any] = {
         "application_name": "vigilry-ingest",
         "connect_timeout": 5,
-        # Detect an unreachable server within half a minute.
+        # Detect an unreachable server within half a minute, also while it has not confirmed what was sent:
+        # then there are no keepalives. https://www.postgresql.org/docs/current/libpq-connect.html has both.
+        "tcp_user_timeout": 30_000,
         "keepalives_idle": 15,
         "keepalives_interval": 5,
         "keepalives_count": 3,

@@ -43,23 +43,30 @@ class SourceRegistry:
             return self._add(session, find_project(session, settings.project), settings, secret)
 
     def put(
-        self, settings: SourceSettings, secret: str | None, *, is_disabled: bool | None, grace: timedelta
+        self,
+        settings: SourceSettings,
+        secret: str | None,
+        *,
+        first_secret: str | None,
+        is_disabled: bool | None,
+        grace: timedelta,
     ) -> tuple[Source, bool]:
         """Make the source of a project and name what ``settings`` say; return it, and whether it is new.
 
-        ``secret`` and ``is_disabled`` stay as they are if they are None. Another secret replaces the current
-        one after ``grace``. What is as it should be is neither written nor recorded. Raises like ``add``;
-        MissingSecret for a new source without one, OtherProvider, AmbiguousSource.
+        ``secret`` and ``is_disabled`` stay as they are if they are None; a new source has ``first_secret``.
+        Another secret replaces the current one after ``grace``. What is as it should be is neither written
+        nor recorded. Raises like ``add``; MissingSecret for a new source without one, OtherProvider,
+        AmbiguousSource.
         """
-        if secret is not None:
-            _check_secret(provider_of(settings.provider, settings.options), secret)
+        if first_secret is not None:
+            _check_secret(provider_of(settings.provider, settings.options), first_secret)
         with changes_on(self._engine) as session:
             project = find_project(session, settings.project)
             source = _named(session, project, settings.name or settings.provider)
             if is_new := source is None:
-                if secret is None:
+                if first_secret is None:
                     raise MissingSecret
-                source = self._add(session, project, settings, secret)
+                source = self._add(session, project, settings, first_secret)
             else:
                 self._change(session, source, settings)
                 if secret is not None and secret != self.secret_of(source):

@@ -101,12 +101,14 @@ class DatabaseProjects:
             erasure = self._erasure(client, id_)
             # Before anything is changed, because it may fail.
             found = erasure.count()
-            archive(self._engine, id_, is_archived=True)
+            with translated_failures():
+                archive(self._engine, id_, is_archived=True)
             self._wait_for_caches()
             after = {"query_sha256": None} | found._asdict()
             record(self._engine, Change("events.erase", id_, id_, None, after))
             erased = self._erase(erasure, found)
-        delete_project(self._engine, id_)
+        with translated_failures():
+            delete_project(self._engine, id_)
         return ErasedEvents(**erased._asdict(), dry_run=False)
 
     def _erase(self, erasure: Erasure, found: Counts) -> Counts:

@@ -17,6 +17,7 @@ from vigilry_ingest.webhooks.providers import provider_of
 from vigilry_ingest.webhooks.source_settings import MissingSecret, SourceSettings
 from vigilry_ingest.webhooks.sources import SourceRegistry
 
+# In hexadecimal, which is valid base64 too, for sources whose ``key_encoding`` is that.
 _SECRET_BYTES = 32
 
 
@@ -65,17 +66,17 @@ class DatabaseSources:
     ) -> PutSource:
         """Add a source or change what differs; a new one without a secret gets one, if it can be chosen."""
         provider = provider_of(settings.provider, settings.options)
-        made = None
+        # Before it is known whether it is needed: two requests at once make one source, with one secret.
+        made = secrets.token_hex(_SECRET_BYTES) if secret is None and provider.secret_is_chosen else None
         with translated_failures():
             try:
-                source, is_new = self._registry.put(settings, secret, is_disabled=is_disabled, grace=grace)
+                source, is_new = self._registry.put(
+                    settings, secret, first_secret=made or secret, is_disabled=is_disabled, grace=grace
+                )
             except MissingSecret as error:
-                if not provider.secret_is_chosen:
-                    detail = f"This field is required: {provider.title} shows the secret."
-                    raise InvalidEvent([Fault("/secret", "required", detail)]) from error
-                made = secrets.token_urlsafe(_SECRET_BYTES)
-                source, is_new = self._registry.put(settings, made, is_disabled=is_disabled, grace=grace)
-        return PutSource(self._record(source), is_new, made)
+                detail = f"This field is required: {provider.title} shows the secret."
+                raise InvalidEvent([Fault("/secret", "required", detail)]) from error
+        return PutSource(self._record(source), is_new, made if is_new else None)
 
     def rotate(self, source_id: str, secret: str, *, grace: timedelta) -> SourceRecord:
         """Replace the secret of a source, which is valid for ``grace``."""

@@ -7,17 +7,18 @@ import msgspec
 from flask import Response, json
 
 from vigilry_ingest.administration.records import to_object
-from vigilry_ingest.administration.requests import AdminSchema
+from vigilry_ingest.administration.requests import AdminSchema, NoQuery
 from vigilry_ingest.web.flask_app import status_line
 from vigilry_ingest.web.request import this_request
 from vigilry_ingest.web.request_body import read_object
 
 
 def body_of(schema: AdminSchema) -> dict[str, Any]:
-    """Return the values of the request's body.
+    """Return the values of the request's body; it has no query, so that a ``dry_run`` changes nothing.
 
     Raises BodyError, MalformedJson, InvalidEvent.
     """
+    query_of(NoQuery())
     return dict(schema.read_body(read_object(this_request())))
 
 

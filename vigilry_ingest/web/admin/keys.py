@@ -12,6 +12,7 @@ from vigilry_ingest.administration.requests import (
     KeyPutSchema,
     KeyRotationSchema,
     KeySchema,
+    NoQuery,
     ProjectPageQuery,
 )
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
@@ -70,6 +71,7 @@ def rotate_key(key_id: str) -> Response:
 @permits(KEYS, records=("key.revoke",))
 def revoke_key(key_id: str) -> Response:
     """Revoke a key; takes effect on all web workers within VIGILRY_KEY_CACHE_TTL_S."""
+    query_of(NoQuery())
     return respond(parts().keys.revoke(key_id))
 
 

@@ -100,4 +100,5 @@ def rotate_source(source_id: str) -> Response:
 @permits(SOURCES, records=("secret.reencrypt",))
 def reencrypt_secrets() -> Response:
     """Encrypt the secrets of all sources with the newest key."""
+    query_of(NoQuery())
     return respond(parts().sources.reencrypt())
