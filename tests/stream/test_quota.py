@@ -65,7 +65,8 @@ def test_a_quota_of_bytes_lets_its_rate_through(valkey: Valkey, rate: int, size:
     per_step = ceil(rate / 5 / each) + 1
     key, through, steps = quota_key(0, project), 0, 500
     began = time.monotonic()
-    with closing(publisher_on(valkey.url)) as publisher:
+    # Megabytes at once may take long on a busy machine.
+    with closing(publisher_on(valkey.url, timeout_s=10.0)) as publisher:
         for _ in range(steps):
             outcomes = publisher.publish_all([(event, ())] * per_step, project, quota)
             through += each * sum(isinstance(outcome, Published) for outcome in outcomes)
