@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from marshmallow import fields
 
+from vigilry_ingest.administration.admin_schema import AdminSchema
 from vigilry_ingest.administration.records import (
     AuditRecord,
     AuditVerification,
@@ -31,7 +32,6 @@ from vigilry_ingest.administration.request_fields import (
     Severities,
     Text,
 )
-from vigilry_ingest.administration.requests import AdminSchema
 from vigilry_ingest.api.schemas.event_schema import EventSchema
 from vigilry_ingest.api.schemas.fields import SEVERITIES
 

@@ -6,6 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 from vigilry_ingest import __version__
+from vigilry_ingest.administration.admin_schema import AdminSchema
 from vigilry_ingest.administration.json_schemas import (
     Json,
     body_schema,
@@ -13,22 +14,23 @@ from vigilry_ingest.administration.json_schemas import (
     record_schemas,
     reference,
 )
-from vigilry_ingest.administration.requests import (
-    AdminSchema,
+from vigilry_ingest.administration.queries import (
     AuditQuery,
     DeletionQuery,
+    PageQuery,
+    ProjectPageQuery,
+    VerificationQuery,
+)
+from vigilry_ingest.administration.requests import (
     KeyPutSchema,
     KeyRotationSchema,
     KeySchema,
-    PageQuery,
     ProjectChangeSchema,
-    ProjectPageQuery,
     ProjectSettingsSchema,
     SecretRotationSchema,
     SourceChangeSchema,
     SourcePutSchema,
     SourceSchema,
-    VerificationQuery,
 )
 from vigilry_ingest.api.problems import problem_type_of
 from vigilry_ingest.api.specs.openapi import openapi as ingest_openapi

@@ -1,16 +1,15 @@
-"""Request bodies and queries of the admin API."""
+"""Request bodies of the admin API."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from marshmallow import ValidationError, post_load, validates_schema
 
+from vigilry_ingest.administration.admin_schema import AdminSchema
 from vigilry_ingest.administration.request_fields import (
     Choice,
     Choices,
     Flag,
-    Moment,
     Name,
     Names,
     Nested,
@@ -19,12 +18,9 @@ from vigilry_ingest.administration.request_fields import (
     Severities,
     Text,
 )
-from vigilry_ingest.api.schemas.event_schema import EventSchema
 from vigilry_ingest.api.schemas.fields import coded
-from vigilry_ingest.api.schemas.json_object import MalformedJson
 from vigilry_ingest.api_keys.format import ENVIRONMENTS
 from vigilry_ingest.api_keys.restrictions import READ, SCOPES
-from vigilry_ingest.domain.json_object import JsonObject
 from vigilry_ingest.domain.scrubbing.patterns import PATTERNS
 from vigilry_ingest.domain.scrubbing.rules import InvalidRules, ScrubbingRules
 from vigilry_ingest.webhooks.providers import PROVIDER_NAMES, provider_of
@@ -34,34 +30,9 @@ MAX_RATE = 1_000_000
 MAX_BYTE_RATE = 10**12
 MAX_DAYS = 36_500
 MAX_GRACE_HOURS = 8760
-MAX_PAGE = 1000
-_DEFAULT_PAGE = 100
 _DEFAULT_GRACE_HOURS = 24
 _MAX_SECRET_LENGTH = 4096
-_MAX_ID_LENGTH = 200
 _MAX_OPTION_LENGTH = 500
-
-
-class AdminSchema(EventSchema):
-    """Base schema: rejects unknown members, and reports all errors at once."""
-
-    def read_body(self, body: JsonObject) -> Mapping[str, Any]:
-        """Return the values of a body.
-
-        Raises MalformedJson, InvalidEvent.
-        """
-        try:
-            members: dict[str, Any] = msgspec.json.decode(body.text)
-        except msgspec.DecodeError as error:
-            raise MalformedJson(f"{error}.") from error
-        return self.read_members(members)
-
-    def read_members(self, members: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the values of members.
-
-        Raises InvalidEvent.
-        """
-        return self._load(members)
 
 
 class ScrubbingSchema(AdminSchema):
@@ -191,45 +162,3 @@ class SecretRotationSchema(AdminSchema):
 
     secret = Text(max_length=_MAX_SECRET_LENGTH, required=True)
     grace_hours = Number(0, MAX_GRACE_HOURS, is_whole=False, load_default=_DEFAULT_GRACE_HOURS)
-
-
-class PageQuery(AdminSchema):
-    """Which part of a list."""
-
-    after = Text(max_length=_MAX_ID_LENGTH, load_default="")
-    limit = Number(1, MAX_PAGE, is_text=True, load_default=_DEFAULT_PAGE)
-
-
-class ProjectPageQuery(PageQuery):
-    """Which part of a list, and of which project."""
-
-    project = Text(max_length=_MAX_ID_LENGTH, load_default=None)
-
-
-class DeletionQuery(AdminSchema):
-    """The name of the project to delete, or a dry run."""
-
-    confirm = Text(max_length=_MAX_ID_LENGTH, load_default=None)
-    dry_run = Choice(("true", "false"), load_default="false")
-
-
-class AuditQuery(AdminSchema):
-    """Which changes."""
-
-    project = Text(max_length=_MAX_ID_LENGTH, load_default=None)
-    action = Text(max_length=_MAX_ID_LENGTH, load_default=None)
-    actor = Text(max_length=_MAX_ID_LENGTH, load_default=None)
-    since = Moment(load_default=None)
-    until = Moment(load_default=None)
-    after = Number(1, 2**63 - 1, is_text=True, load_default=None)
-    limit = Number(1, MAX_PAGE, is_text=True, load_default=_DEFAULT_PAGE)
-
-
-class VerificationQuery(AdminSchema):
-    """The digest that a row must have."""
-
-    expect_head = Text(max_length=64, load_default=None)
-
-
-class NoQuery(AdminSchema):
-    """Nothing: any parameter is unknown."""

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response
 
-from vigilry_ingest.administration.requests import AuditQuery, VerificationQuery
+from vigilry_ingest.administration.queries import AuditQuery, VerificationQuery
 from vigilry_ingest.api_keys.admin_keys import AUDIT
 from vigilry_ingest.storage.audit_queries import AuditFilter
 from vigilry_ingest.web.admin.auth import permits

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 from flask import Response, json
 
+from vigilry_ingest.administration.admin_schema import AdminSchema
+from vigilry_ingest.administration.queries import NoQuery
 from vigilry_ingest.administration.records import to_object
-from vigilry_ingest.administration.requests import AdminSchema, NoQuery
 from vigilry_ingest.web.flask_app import status_line
 from vigilry_ingest.web.request import this_request
 from vigilry_ingest.web.request_body import read_object

@@ -6,15 +6,10 @@ from typing import Any
 from flask import Blueprint, Response
 
 from vigilry_ingest.administration.protocols import KeySettings
+from vigilry_ingest.administration.queries import NoQuery, ProjectPageQuery
 from vigilry_ingest.administration.records import MintedKey
 from vigilry_ingest.administration.request_fields import label_fault
-from vigilry_ingest.administration.requests import (
-    KeyPutSchema,
-    KeyRotationSchema,
-    KeySchema,
-    NoQuery,
-    ProjectPageQuery,
-)
+from vigilry_ingest.administration.requests import KeyPutSchema, KeyRotationSchema, KeySchema
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
 from vigilry_ingest.api_keys.admin_keys import KEYS, PROJECTS, READ
 from vigilry_ingest.web.admin.auth import permits, this_administrator

@@ -2,14 +2,9 @@
 
 from flask import Blueprint, Response
 
+from vigilry_ingest.administration.queries import DeletionQuery, NoQuery, PageQuery
 from vigilry_ingest.administration.request_fields import name_fault
-from vigilry_ingest.administration.requests import (
-    DeletionQuery,
-    NoQuery,
-    PageQuery,
-    ProjectChangeSchema,
-    ProjectSettingsSchema,
-)
+from vigilry_ingest.administration.requests import ProjectChangeSchema, ProjectSettingsSchema
 from vigilry_ingest.api.schemas.faults import Fault, InvalidEvent
 from vigilry_ingest.api_keys.admin_keys import PROJECTS, READ
 from vigilry_ingest.domain.ids import is_id

@@ -4,10 +4,9 @@ from datetime import timedelta
 
 from flask import Blueprint, Response
 
+from vigilry_ingest.administration.queries import NoQuery, ProjectPageQuery
 from vigilry_ingest.administration.request_fields import label_fault
 from vigilry_ingest.administration.requests import (
-    NoQuery,
-    ProjectPageQuery,
     SecretRotationSchema,
     SourceChangeSchema,
     SourcePutSchema,
