@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
+from msgspec.structs import asdict
 from sqlalchemy import Engine
 
 from vigilry_ingest.administration.errors import AdministrationError, translated_failures
@@ -146,6 +147,5 @@ def project_record(project: Project) -> ProjectRecord:
 
 
 def _listed(row: ProjectSummary) -> ListedProject:
-    own = project_record(row.project)
-    members = {name: getattr(own, name) for name in own.__struct_fields__}
-    return ListedProject(**members, live_keys=row.live_keys, last_used_at=row.last_used_at)
+    own = asdict(project_record(row.project))
+    return ListedProject(**own, live_keys=row.live_keys, last_used_at=row.last_used_at)

@@ -24,7 +24,8 @@ class Scrubber:
         self._fields = FieldNames(rules.fields)
         self._texts = TextScrubber(_named(PATTERNS, rules.patterns), self._fields)
         numbers = _named(NUMBERS, rules.patterns)
-        self._numbers = TextScrubber(numbers, self._fields, PLACEHOLDER_STRING) if numbers else None
+        # Between strings there are no names, so none is searched for.
+        self._numbers = TextScrubber(numbers, FieldNames(()), PLACEHOLDER_STRING) if numbers else None
 
     def scrub(self, event: Event) -> tuple[Event, int]:
         """Return an event without what must not be in it, and how many values were replaced.
