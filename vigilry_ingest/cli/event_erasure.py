@@ -18,7 +18,6 @@ from vigilry_ingest.cli.output import (
 from vigilry_ingest.cli.recording import records
 from vigilry_ingest.lifecycle.erasure import Counts, Erasure, StoredMeanwhile, Subject, erase_all
 from vigilry_ingest.services import services
-from vigilry_ingest.storage.audit_log import Change, query_digest, record
 from vigilry_ingest.storage.correlations import MAX_LENGTH
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only count what would be erased.")
@@ -50,20 +49,13 @@ def erase_command(project: str, correlation: dict[str, str], dry_run: bool, as_j
         if not dry_run:
             if any(counts) and not yes:
                 click.confirm(f"Erase {counts.describe()}? They cannot be restored.", abort=True)
-            _record(project_id, counts, correlation)
+            erasure.record(counts)
             counts = _erase(erasure, counts)
     report_erased(counts, as_json=as_json, is_dry_run=dry_run)
 
 
 def _erasure(client: Any, subject: Subject) -> Erasure:
     return Erasure(services().engine, client, services().config.stream_partitions, subject)
-
-
-def _record(project_id: str, counts: Counts, query: dict[str, str]) -> None:
-    """Record what is erased next; the query, which names a person, only by its digest."""
-    digest = query_digest(query) if query else None
-    after = {"query_sha256": digest} | counts._asdict()
-    record(services().engine, Change("events.erase", project_id, project_id, None, after))
 
 
 def _erase(erasure: Erasure, found: Counts) -> Counts:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Engine
 
+from vigilry_ingest.storage.audit_log import Change, query_digest, record
 from vigilry_ingest.storage.correlations import searchable_members
 from vigilry_ingest.storage.event_deletion import delete_events
 from vigilry_ingest.storage.event_queries import Filter, count_events
@@ -96,6 +97,16 @@ class Erasure:
             count_entries(self._client, self._partition, self._subject.matches),
             count_dead_letters(self._client, self._partition, self._subject.matches),
         )
+
+    def record(self, found: Counts) -> None:
+        """Record what is erased next; the correlation, which names a person, only by its digest.
+
+        Raises DatabaseError, and then nothing must be erased.
+        """
+        project_id, correlation = self._subject
+        digest = query_digest(correlation) if correlation else None
+        after = {"query_sha256": digest} | found._asdict()
+        record(self._engine, Change("events.erase", project_id, project_id, None, after))
 
     def run(self) -> Iterator[Counts]:
         """Erase; yield what each step has erased. At the end `count` is zero unless a worker stores more.

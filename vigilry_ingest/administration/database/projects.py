@@ -21,7 +21,6 @@ from vigilry_ingest.api_keys.projects import (
 )
 from vigilry_ingest.config.settings import Config
 from vigilry_ingest.lifecycle.erasure import Counts, Erasure, StoredMeanwhile, Subject, erase_all
-from vigilry_ingest.storage.audit_log import Change, record
 from vigilry_ingest.storage.models import Project
 from vigilry_ingest.stream.connection.client import open_client
 
@@ -105,8 +104,7 @@ class DatabaseProjects:
             with translated_failures():
                 archive(self._engine, id_, is_archived=True)
             self._wait_for_caches()
-            after = {"query_sha256": None} | found._asdict()
-            record(self._engine, Change("events.erase", id_, id_, None, after))
+            erasure.record(found)
             erased = self._erase(erasure, found)
         with translated_failures():
             delete_project(self._engine, id_)
